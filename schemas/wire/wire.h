@@ -1,4 +1,4 @@
-/* wire: the codec of schemas/wadi/v1/*.proto.
+/* wire: the codec of the messages in schemas/wadi/v1.
  *
  * Hot paths (an Event on the device, a Batch in the collector) are written by hand; everything small
  * goes through nanopb, which is also the reference that the tests hold the hand-written code against.
