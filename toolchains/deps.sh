@@ -1,0 +1,119 @@
+# shellcheck shell=bash
+# The dependency cache: libraries that Debian 12 lacks, or has too old, taken from Debian 13 on both
+# releases, so that there is one configuration to test. Nothing of the system's is changed: apt runs
+# with a private configuration (its own source list, lists and cache), and the result lies in
+#
+#   $(wadi_cache_dir)/<name>-<version>-<key>/{include,lib}     key: the source's checksum and the recipe
+#   $(wadi_cache_dir)/<name>.<recipe>                          symbolic link to the one that this tree uses
+#
+# The recipe covers this file, the release and the architecture, so a warm cache needs no network.
+# The directory is safe to delete, and safe to fill from two processes at once: a lock, a build in a
+# temporary directory, and a rename at the end.
+
+deps_names=(mbedtls llhttp)
+deps_source=${BASH_SOURCE[0]}
+
+deps_recipe() {
+    { cat "$deps_source" && . /etc/os-release && echo "$ID ${VERSION_ID:-}" && dpkg --print-architecture; } |
+        sha256sum | cut -c1-12
+}
+
+# Prints name=directory for each library; fails when one is missing.
+deps_prefixes() {
+    local name recipe prefix
+    recipe=$(deps_recipe)
+    for name in "${deps_names[@]}"; do
+        prefix=$(readlink -e "$(wadi_cache_dir)/$name.$recipe") || return 1
+        echo "$name=$prefix"
+    done
+}
+
+deps_fill() {
+    local cache name work
+    deps_prefixes >/dev/null && return
+    cache=$(wadi_cache_dir)
+    mkdir -p "$cache"
+    (
+        flock 9
+        deps_prefixes >/dev/null && exit 0 # another process was quicker
+        work=$(mktemp -d "$cache/.fill.XXXXXX")
+        trap 'rm -rf "$work"' EXIT
+        deps_apt_init "$work"
+        for name in "${deps_names[@]}"; do
+            "deps_make_$name" "$work" "$work/$name"
+            deps_publish "$cache" "$name" "$work/$name"
+        done
+    ) 9>"$cache/.lock"
+}
+
+# Moves a finished prefix into place. Its maker left version and checksum in the file `identity`.
+deps_publish() {
+    local cache=$1 name=$2 prefix=$3 version checksum recipe place link
+    read -r version checksum <"$prefix/identity"
+    recipe=$(deps_recipe)
+    place=$name-${version%%[-~]*}-$(echo "$checksum $recipe" | sha256sum | cut -c1-12)
+    link=$cache/$name.$recipe
+    rm -rf "${cache:?}/$place" # nobody uses it: its link was missing
+    mv "$prefix" "$cache/$place"
+    ln -sfn "$place" "$link.new"
+    mv -T "$link.new" "$link"
+    say "cached $name $version in $cache/$place"
+}
+
+# The mirror that this machine's own apt uses.
+deps_mirror() {
+    local uri
+    uri=$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep -m1 -E '/debian/?$' || true)
+    echo "${uri:-http://deb.debian.org/debian}"
+}
+
+deps_apt() {
+    local work=$1
+    shift
+    (cd "$work" && quietly "$work/log" apt-get -q \
+        -o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=- \
+        -o Dir::State::lists="$work/lists" -o Dir::Cache="$work/cache" \
+        -o APT::Sandbox::User=root -o Acquire::Languages=none \
+        -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false "$@")
+}
+
+deps_apt_init() {
+    local work=$1 signed='[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]' mirror
+    mirror=$(deps_mirror)
+    mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
+    printf '%s\n' "deb $signed $mirror trixie main" "deb-src $signed $mirror trixie main" >"$work/sources.list"
+    say "fetching ${deps_names[*]} of Debian 13 from $mirror (private apt configuration)"
+    deps_apt "$work" update || die "cannot read Debian 13's package lists from $mirror"
+}
+
+# mbedTLS: static, so that libwadi.so and the collector carry it, with hidden symbols.
+# THREADING: upstream's default has no locks at all. VARIABLE_BUFFER_LENGTH: an idle connection
+# shrinks from 2 x 16 KB to what its records need. Sanitizer builds link this same library: its
+# pthread mutexes are seen by TSan's interceptors, its memory accesses are not.
+deps_make_mbedtls() {
+    local work=$1 prefix=$2 source option
+    deps_apt "$work" source mbedtls || die "cannot fetch the source of mbedTLS"
+    source=$(find "$work" -maxdepth 1 -type d -name 'mbedtls-*')
+    for option in MBEDTLS_THREADING_C MBEDTLS_THREADING_PTHREAD MBEDTLS_SSL_VARIABLE_BUFFER_LENGTH; do
+        /usr/bin/python3 "$source/scripts/config.py" -f "$source/include/mbedtls/mbedtls_config.h" set $option
+    done
+    say "building mbedTLS"
+    quietly "$work/log" cmake -G Ninja -S "$source" -B "$work/build" --install-prefix "$prefix" \
+        -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_FLAGS='-g1 -fPIC -fvisibility=hidden' \
+        -DCMAKE_INSTALL_LIBDIR=lib -DENABLE_PROGRAMS=OFF -DENABLE_TESTING=OFF -DGEN_FILES=OFF \
+        -DUSE_SHARED_MBEDTLS_LIBRARY=OFF -DUSE_STATIC_MBEDTLS_LIBRARY=ON || die "cannot configure mbedTLS"
+    quietly "$work/log" cmake --build "$work/build" --target install || die "cannot build mbedTLS"
+    echo "$(basename "$source" | cut -d- -f2) $(sha256sum "$work"/mbedtls_*.dsc | cut -d' ' -f1)" >"$prefix/identity"
+}
+
+# llhttp: Debian's package holds a static library.
+deps_make_llhttp() {
+    local work=$1 prefix=$2 deb
+    deps_apt "$work" download libllhttp-dev || die "cannot fetch llhttp"
+    deb=$(find "$work" -maxdepth 1 -name 'libllhttp-dev_*.deb')
+    dpkg-deb -x "$deb" "$work/deb"
+    mkdir -p "$prefix/lib"
+    mv "$work/deb/usr/include" "$prefix/include"
+    find "$work/deb/usr/lib" -name libllhttp.a -exec mv {} "$prefix/lib/" \;
+    echo "$(dpkg-deb -f "$deb" Version) $(sha256sum "$deb" | cut -d' ' -f1)" >"$prefix/identity"
+}
