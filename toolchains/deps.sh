@@ -81,7 +81,7 @@ deps_apt_init() {
     local work=$1 signed='[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]' mirror
     mirror=$(deps_mirror)
     mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
-    printf '%s\n' "deb $signed $mirror trixie main" "deb-src $signed $mirror trixie main" >"$work/sources.list"
+    printf "%s $signed $mirror trixie main\n" deb deb-src >"$work/sources.list"
     say "fetching ${deps_names[*]} of Debian 13 from $mirror (private apt configuration)"
     deps_apt "$work" update || die "cannot read Debian 13's package lists from $mirror"
 }
@@ -92,6 +92,7 @@ deps_apt_init() {
 # pthread mutexes are seen by TSan's interceptors, its memory accesses are not.
 deps_make_mbedtls() {
     local work=$1 prefix=$2 source option
+    local flags='-g1 -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections'
     deps_apt "$work" source mbedtls || die "cannot fetch the source of mbedTLS"
     source=$(find "$work" -maxdepth 1 -type d -name 'mbedtls-*')
     for option in MBEDTLS_THREADING_C MBEDTLS_THREADING_PTHREAD MBEDTLS_SSL_VARIABLE_BUFFER_LENGTH; do
@@ -99,11 +100,10 @@ deps_make_mbedtls() {
     done
     say "building mbedTLS"
     quietly "$work/log" cmake -G Ninja -S "$source" -B "$work/build" --install-prefix "$prefix" \
-        -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_FLAGS='-g1 -fPIC -fvisibility=hidden' \
-        -DCMAKE_INSTALL_LIBDIR=lib -DENABLE_PROGRAMS=OFF -DENABLE_TESTING=OFF -DGEN_FILES=OFF \
+        -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_FLAGS="$flags" -DCMAKE_INSTALL_LIBDIR=lib -DENABLE_PROGRAMS=OFF -DENABLE_TESTING=OFF -DGEN_FILES=OFF \
         -DUSE_SHARED_MBEDTLS_LIBRARY=OFF -DUSE_STATIC_MBEDTLS_LIBRARY=ON || die "cannot configure mbedTLS"
     quietly "$work/log" cmake --build "$work/build" --target install || die "cannot build mbedTLS"
-    echo "$(basename "$source" | cut -d- -f2) $(sha256sum "$work"/mbedtls_*.dsc | cut -d' ' -f1)" >"$prefix/identity"
+    echo "${source##*-} $(sha256sum "$work"/mbedtls_*.dsc | cut -d' ' -f1)" >"$prefix/identity"
 }
 
 # llhttp: Debian's package holds a static library.
