@@ -1,0 +1,20 @@
+/* Lines for people, handed to the application's `diag` callback. Background thread, and wadi_open before it
+ * starts. */
+#ifndef WDI_CORE_DIAG_H
+#define WDI_CORE_DIAG_H
+
+#include "sdk/include/wadi/wadi.h"
+
+#define WDI_DIAG_BYTES_MAX 512u /* longer lines are cut */
+
+typedef struct wdi_diag {
+    wadi_diag_fn fn; /* NULL: nobody listens */
+    void *context;
+    wadi_diag_level level;
+} wdi_diag;
+
+/* Formats in the caller's stack; does nothing when nobody listens to the level. Accepts NULL. */
+__attribute__((format(printf, 3, 4))) void wdi_diagf(const wdi_diag *diag, wadi_diag_level level,
+                                                     const char *format, ...);
+
+#endif
