@@ -34,6 +34,7 @@ function(wadi_cached_prefix name ret_prefix)
         return()
     endif()
     set(setup "${PROJECT_SOURCE_DIR}/toolchains/setup.sh")
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/toolchains/deps.sh")
     execute_process(COMMAND bash "${setup}" --prefixes
         OUTPUT_VARIABLE prefixes RESULT_VARIABLE failed ERROR_QUIET)
     if(failed OR NOT prefixes MATCHES "${name}=([^\n]+)")
