@@ -1,8 +1,11 @@
 /* TLS over a non-blocking socket, both ends: the only file that includes mbedTLS' TLS headers.
  *
  * TLS 1.3 preferred, 1.2 with ECDHE and AEAD allowed. Randomness from PSA only. A client always verifies
- * the server's chain and name. A server that asks for client certificates requires them.
+ * the server's chain and name. A server that asks for client certificates requires them, and then resumes no
+ * sessions: a resumed handshake shows no certificate, so one revoked meanwhile would still be good. All other
+ * servers hand out tickets (both versions; their keys live one day), which clients may keep in memory.
  *
+ * Blocks: only base_tls_new, for its files. Deadlines are the caller's.
  * Threads: a base_tls is shared, read-only after creation; a base_tls_conn belongs to one thread.
  */
 #ifndef BASE_TLS_H
@@ -33,7 +36,6 @@ typedef struct base_tls_options {
     const char *key_file;
     bool client_auth;      /* server: a client certificate from ca_file is required */
     bool tls13_only;       /* min_version 1.3 */
-    unsigned handshake_timeout_ms;
 } base_tls_options;
 
 /* Loads everything. On failure *ret_tls is untouched and `why` (may be NULL) says what, with the file's name. */
@@ -58,10 +60,12 @@ size_t base_tls_pending(const base_tls_conn *conn);
 /* Sends close_notify, best effort. */
 void base_tls_close_notify(base_tls_conn *conn);
 
-/* Client: the session for resumption, serialized; 0 when there is none (yet). */
+/* Client: the session for resumption, serialized; 0 when there is none (yet: with TLS 1.3 it comes with the first
+ * bytes read). It holds secrets and the server's certificate: about 1 to 3 KB. */
 size_t base_tls_session_save(base_tls_conn *conn, uint8_t *out, size_t cap);
 /* Client, before the handshake: tries to resume; a session that does not serve is ignored. */
 void base_tls_session_set(base_tls_conn *conn, const uint8_t *session, size_t n);
+/* Both ends, after the handshake. */
 bool base_tls_resumed(const base_tls_conn *conn);
 
 /* Server with client_auth: the common name of the verified client certificate; false when none. */

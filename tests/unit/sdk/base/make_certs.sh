@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# make_certs.sh DIR: certificates for tests, good and bad, by the openssl command.
+#   ca.pem, other-ca.pem                 two roots
+#   server.pem/.key                      by ca, for localhost, 127.0.0.1 and ::1
+#   wrong-name.pem, expired.pem          by ca, each with its .key
+#   client.pem/.key, stranger.pem/.key   CN device-7 by ca; by other-ca
+set -euo pipefail
+dir=$1
+mkdir -p "$dir"
+cd "$dir"
+
+make_key() { openssl ecparam -name prime256v1 -genkey -noout -out "$1.key"; }
+
+make_ca() {
+    make_key "$1"
+    openssl req -x509 -new -key "$1.key" -subj "/CN=$1" -days 30 -out "$1.pem"
+}
+
+# make_cert NAME CA COMMON-NAME DAYS EXTENSION
+make_cert() {
+    make_key "$1"
+    openssl req -new -key "$1.key" -subj "/CN=$3" |
+        openssl x509 -req -CA "$2.pem" -CAkey "$2.key" -CAcreateserial -days "$4" \
+            -extfile <(echo "$5") -out "$1.pem" 2>/dev/null
+}
+
+make_ca ca
+make_ca other-ca
+names='subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1'
+make_cert server ca localhost 30 "$names"
+make_cert wrong-name ca elsewhere 30 'subjectAltName=DNS:elsewhere.example'
+make_cert expired ca localhost -1 "$names"
+make_cert client ca device-7 30 'extendedKeyUsage=clientAuth'
+make_cert stranger other-ca device-8 30 'extendedKeyUsage=clientAuth'
