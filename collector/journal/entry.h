@@ -33,11 +33,11 @@ typedef struct journal_entry {
     uint8_t flags;
     uint32_t crc;           /* CRC-32C of the whole record with this field 0 */
     uint8_t start_id[16];   /* ENTRY_START */
+    uint64_t prev_position; /* the stream's entry before this one, or the start before this start; 0: none */
 
     /* ENTRY_BATCH only, from here on */
     uint8_t installation[16];
     uint8_t stream[16];
-    uint64_t prev_position; /* the stream's entry before this one; 0: none */
     uint64_t first_seq;     /* first number that this entry adds */
     uint32_t n_items;       /* numbers added: events and tombstones */
     uint32_t skip;          /* numbers at the head of the body that were known before */
@@ -81,6 +81,7 @@ static inline int64_t entry_item_us(const journal_entry *entry, const wire_item 
 typedef struct entry_source {
     bool (*get)(void *context, uint64_t position, const journal_entry **ret_entry, wire_span *ret_body);
     void (*range)(void *context, uint64_t *ret_first, uint64_t *ret_last); /* last < first: empty */
+    uint64_t (*last_start)(void *context); /* position of the newest ENTRY_START; 0: none */
     void (*release)(void *context); /* lets go of the snapshot that lent pointers stand in */
     void *context;
 } entry_source;
