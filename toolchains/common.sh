@@ -36,3 +36,55 @@ quietly() {
 }
 
 wadi_cache_dir() { echo "${WADI_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/wadi}"; }
+
+# ---- building -------------------------------------------------------------------------------------
+
+wadi_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+wadi_release=$wadi_root/build/release # the tree that quickstart and the tests share: compiled once
+
+# build_tree DIR [cmake argument…] [-- target…]: configures and builds. Set-up is the caller's.
+build_tree() {
+    local tree=$1 arguments=() log
+    shift
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do
+        arguments+=("$1")
+        shift
+    done
+    [ $# -eq 0 ] || shift
+    mkdir -p "$tree"
+    log=$tree/build.log
+    say "building in ${tree#"$wadi_root"/}"
+    quietly "$log" cmake -G Ninja -S "$wadi_root" -B "$tree" "${arguments[@]}" || die "cmake failed"
+    if [ -t 1 ]; then
+        cmake --build "$tree" ${1:+--target "$@"} || die "the build failed"
+    else
+        quietly "$log" cmake --build "$tree" ${1:+--target "$@"} || die "the build failed"
+    fi
+}
+
+# build_release [target…]: for who needs programs, not tests. A tree that already has the tests keeps
+# them (turning them off would delete their objects); a new one is made without, for they need more packages.
+build_release() {
+    local tests=(-DWADI_TESTS=OFF)
+    [ ! -f "$wadi_release/CMakeCache.txt" ] || tests=()
+    build_tree "$wadi_release" "${tests[@]}" -- "$@"
+}
+
+# run_ctest TREE [ctest argument…]: ctest, then what was skipped, then `N passed, N failed`.
+run_ctest() {
+    local tree=$1 results=$1/results.xml passed failed total skipped=()
+    shift
+    rm -f "$results"
+    ctest --test-dir "$tree" --output-on-failure --no-tests=error -j "$(nproc)" --output-junit "$results" \
+        "$@" </dev/null || true
+    total=$(grep -c '<testcase ' "$results") || die "no test ran"
+    passed=$(grep -c '<testcase .*status="run"' "$results" || true)
+    mapfile -t skipped < <(awk -F'"' '/<testcase /{name = $2} /<skipped message="SKIP/{print name}' "$results")
+    failed=$((total - passed - ${#skipped[@]}))
+    if [ ${#skipped[@]} -gt 0 ]; then
+        warn "skipped: ${skipped[*]}"
+        [ "${CI:-}" != true ] || failed=$((failed + ${#skipped[@]}))
+    fi
+    echo "$passed passed, $failed failed"
+    [ "$failed" -eq 0 ]
+}

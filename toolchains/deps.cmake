@@ -34,6 +34,7 @@ function(wadi_cached_prefix name ret_prefix)
         return()
     endif()
     set(setup "${PROJECT_SOURCE_DIR}/toolchains/setup.sh")
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/toolchains/deps.sh")
     execute_process(COMMAND bash "${setup}" --prefixes
         OUTPUT_VARIABLE prefixes RESULT_VARIABLE failed ERROR_QUIET)
     if(failed OR NOT prefixes MATCHES "${name}=([^\n]+)")
@@ -61,7 +62,7 @@ wadi_cached_prefix(mbedtls prefix)
 wadi_dep_archives(mbedtls "${prefix}" mbedtls mbedx509 mbedcrypto)
 
 # nanopb has no pkg-config file; its run time is one static library.
-find_path(WADI_NANOPB_INCLUDE pb.h REQUIRED)
+find_path(WADI_NANOPB_INCLUDE pb.h PATH_SUFFIXES nanopb REQUIRED)
 find_library(WADI_NANOPB_LIBRARY protobuf-nanopb REQUIRED)
 add_library(wadi_dep_nanopb INTERFACE)
 target_include_directories(wadi_dep_nanopb SYSTEM INTERFACE "${WADI_NANOPB_INCLUDE}")

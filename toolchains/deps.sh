@@ -36,6 +36,7 @@ deps_fill() {
     (
         flock 9
         deps_prefixes >/dev/null && exit 0 # another process was quicker
+        rm -rf "$cache"/.fill.* # what a killed process left
         work=$(mktemp -d "$cache/.fill.XXXXXX")
         trap 'rm -rf "$work"' EXIT
         deps_apt_init "$work"
@@ -63,6 +64,7 @@ deps_publish() {
 # The mirror that this machine's own apt uses.
 deps_mirror() {
     local uri
+    # shellcheck disable=SC2016 # apt-get expands it
     uri=$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep -m1 -E '/debian/?$' || true)
     echo "${uri:-http://deb.debian.org/debian}"
 }
@@ -100,7 +102,8 @@ deps_make_mbedtls() {
     done
     say "building mbedTLS"
     quietly "$work/log" cmake -G Ninja -S "$source" -B "$work/build" --install-prefix "$prefix" \
-        -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_FLAGS="$flags" -DCMAKE_INSTALL_LIBDIR=lib -DENABLE_PROGRAMS=OFF -DENABLE_TESTING=OFF -DGEN_FILES=OFF \
+        -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_FLAGS="$flags" -DCMAKE_INSTALL_LIBDIR=lib \
+        -DENABLE_PROGRAMS=OFF -DENABLE_TESTING=OFF -DGEN_FILES=OFF \
         -DUSE_SHARED_MBEDTLS_LIBRARY=OFF -DUSE_STATIC_MBEDTLS_LIBRARY=ON || die "cannot configure mbedTLS"
     quietly "$work/log" cmake --build "$work/build" --target install || die "cannot build mbedTLS"
     echo "${source##*-} $(sha256sum "$work"/mbedtls_*.dsc | cut -d' ' -f1)" >"$prefix/identity"

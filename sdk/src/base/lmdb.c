@@ -1,0 +1,364 @@
+#include "sdk/src/base/lmdb.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define SPACE_LOW_BYTES (64u * 1024u)
+
+struct base_lmdb {
+    MDB_env *env;
+    MDB_dbi dbs[BASE_LMDB_DBS_MAX];
+    size_t map_bytes;
+    volatile bool dead; /* an assert of LMDB failed: its state cannot be trusted */
+};
+
+/* Handles are LMDB's own, under our names; the environment hangs on LMDB's user context. */
+static MDB_txn *raw_txn(base_lmdb_txn *txn) { return (MDB_txn *)txn; }
+static MDB_cursor *raw_cursor(base_lmdb_cursor *cursor) { return (MDB_cursor *)cursor; }
+static base_lmdb *txn_env(base_lmdb_txn *txn) { return mdb_env_get_userctx(mdb_txn_env(raw_txn(txn))); }
+static base_lmdb *cursor_env(base_lmdb_cursor *cursor)
+{
+    return txn_env((base_lmdb_txn *)mdb_cursor_txn(raw_cursor(cursor)));
+}
+static MDB_val raw_val(base_lmdb_val val)
+{
+    MDB_val raw = {.mv_size = val.n};
+    memcpy(&raw.mv_data, &val.data, sizeof raw.mv_data); /* LMDB's type lacks a const; it writes nothing there */
+    return raw;
+}
+
+/* After its assert hook returns, LMDB aborts the process. So the hook leaves by a jump to the call that is
+ * under way in this thread; what LMDB held in its hands then is lost, and the environment is given up. */
+static _Thread_local jmp_buf guard;
+
+static void assert_failed(MDB_env *env, const char *text)
+{
+    (void)text;
+    base_lmdb *self = mdb_env_get_userctx(env);
+    if (self != NULL)
+        self->dead = true;
+    longjmp(guard, 1);
+}
+
+#define GUARDED(self)                            \
+    do {                                         \
+        if ((self)->dead || setjmp(guard) != 0)  \
+            return BASE_LMDB_CORRUPT;            \
+    } while (0)
+
+const char *base_lmdb_strerror(base_lmdb_err err)
+{
+    static const char *const texts[] = {
+        [BASE_LMDB_OK] = "ok",
+        [BASE_LMDB_FULL] = "the database is full",
+        [BASE_LMDB_NO_SPACE] = "no space left on the file system",
+        [BASE_LMDB_IO] = "the disk failed",
+        [BASE_LMDB_CORRUPT] = "the database is damaged, or made by another kind of machine",
+        [BASE_LMDB_MEMORY] = "out of memory",
+        [BASE_LMDB_PERMISSION] = "permission denied",
+        [BASE_LMDB_SYSTEM] = "the system refused",
+    };
+    return (size_t)err < sizeof texts / sizeof texts[0] ? texts[err] : "unknown";
+}
+
+/* LMDB reports a short write as EIO. */
+static bool space_is_out(base_lmdb *self)
+{
+    int fd = -1;
+    struct statvfs fs;
+    if (self == NULL || mdb_env_get_fd(self->env, &fd) != 0 || fstatvfs(fd, &fs) != 0)
+        return false;
+    return (uint64_t)fs.f_bavail * fs.f_frsize < SPACE_LOW_BYTES;
+}
+
+static base_lmdb_err err_map(base_lmdb *self, int rc)
+{
+    switch (rc) {
+    case 0:
+        return BASE_LMDB_OK;
+    case MDB_MAP_FULL:
+    case MDB_TXN_FULL:
+        return BASE_LMDB_FULL;
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return BASE_LMDB_NO_SPACE;
+    case EIO:
+        return space_is_out(self) ? BASE_LMDB_NO_SPACE : BASE_LMDB_IO;
+    case MDB_PANIC:
+        return BASE_LMDB_IO;
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_INVALID:
+    case MDB_VERSION_MISMATCH:
+    case MDB_INCOMPATIBLE:
+    case MDB_CURSOR_FULL:
+    case MDB_BAD_TXN:
+        return BASE_LMDB_CORRUPT;
+    case ENOMEM:
+        return BASE_LMDB_MEMORY;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return BASE_LMDB_PERMISSION;
+    default:
+        return BASE_LMDB_SYSTEM;
+    }
+}
+
+/* ---- opening ------------------------------------------------------------------------------------ */
+
+/* Only after mdb_env_open: before it, LMDB takes the zeros for a damaged file. */
+static bool reserve_disk(MDB_env *env, size_t bytes)
+{
+    int fd = -1;
+    struct stat st;
+    struct rlimit limit;
+    if (mdb_env_get_fd(env, &fd) != 0 || fstat(fd, &st) != 0 || bytes > INT64_MAX)
+        return false;
+    /* Beyond this limit the kernel would not only refuse but raise SIGXFSZ in our host. */
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && bytes > limit.rlim_cur)
+        return false;
+    off_t from = st.st_size;
+    if ((uint64_t)from >= bytes)
+        return true;
+    return fallocate(fd, 0, from, (off_t)bytes - from) == 0;
+}
+
+static int dbs_open(base_lmdb *self, const base_lmdb_options *opt)
+{
+    MDB_txn *txn = NULL;
+    int rc = mdb_txn_begin(self->env, NULL, 0, &txn);
+    if (rc != 0)
+        return rc;
+    for (size_t i = 0; i < opt->n_dbs; i++) {
+        unsigned flags = opt->dbs[i].integer_keys ? MDB_INTEGERKEY : 0;
+        if (opt->dbs[i].name != NULL)
+            flags |= MDB_CREATE;
+        rc = mdb_dbi_open(txn, opt->dbs[i].name, flags, &self->dbs[i]);
+        if (rc != 0) {
+            mdb_txn_abort(txn);
+            return rc;
+        }
+    }
+    return mdb_txn_commit(txn);
+}
+
+static base_lmdb_err env_open(base_lmdb *self, const base_lmdb_options *opt)
+{
+    GUARDED(self);
+    unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | (opt->readers ? 0 : MDB_NOLOCK);
+    int rc = mdb_env_create(&self->env);
+    if (rc == 0)
+        rc = mdb_env_set_userctx(self->env, self);
+    if (rc == 0)
+        rc = mdb_env_set_assert(self->env, assert_failed);
+    if (rc == 0)
+        rc = mdb_env_set_mapsize(self->env, opt->map_bytes);
+    if (rc == 0)
+        rc = mdb_env_set_maxdbs(self->env, BASE_LMDB_DBS_MAX);
+    if (rc == 0)
+        rc = mdb_env_open(self->env, opt->path, flags, 0600);
+    if (rc == 0)
+        rc = dbs_open(self, opt);
+    return err_map(NULL, rc);
+}
+
+base_lmdb_err base_lmdb_open(const base_lmdb_options *opt, base_lmdb **ret_env, bool *ret_reserved)
+{
+    if (opt->n_dbs == 0 || opt->n_dbs > BASE_LMDB_DBS_MAX)
+        return BASE_LMDB_SYSTEM;
+    base_lmdb *self = calloc(1, sizeof *self);
+    if (self == NULL)
+        return BASE_LMDB_MEMORY;
+    base_lmdb_err err = env_open(self, opt);
+    if (err != BASE_LMDB_OK) {
+        base_lmdb_close(self);
+        return err;
+    }
+    MDB_envinfo info;
+    (void)mdb_env_info(self->env, &info);
+    self->map_bytes = info.me_mapsize;
+    bool reserved = opt->preallocate && reserve_disk(self->env, self->map_bytes);
+    if (ret_reserved != NULL)
+        *ret_reserved = reserved;
+    *ret_env = self;
+    return BASE_LMDB_OK;
+}
+
+void base_lmdb_close(base_lmdb *env)
+{
+    if (env == NULL)
+        return;
+    if (env->env != NULL)
+        mdb_env_close(env->env);
+    free(env);
+}
+
+void base_lmdb_forget(base_lmdb *env) { free(env); }
+
+uint64_t base_lmdb_map_bytes(const base_lmdb *env) { return env->map_bytes; }
+
+/* ---- transactions ------------------------------------------------------------------------------- */
+
+base_lmdb_err base_lmdb_begin(base_lmdb *env, bool write, base_lmdb_txn **ret_txn)
+{
+    GUARDED(env);
+    MDB_txn *txn = NULL;
+    int rc = mdb_txn_begin(env->env, NULL, write ? 0 : MDB_RDONLY, &txn);
+    if (rc == 0)
+        *ret_txn = (base_lmdb_txn *)txn;
+    return err_map(env, rc);
+}
+
+base_lmdb_err base_lmdb_commit(base_lmdb_txn *txn)
+{
+    base_lmdb *env = txn_env(txn);
+    GUARDED(env);
+    return err_map(env, mdb_txn_commit(raw_txn(txn)));
+}
+
+static base_lmdb_err txn_abort(base_lmdb_txn *txn)
+{
+    GUARDED(txn_env(txn));
+    mdb_txn_abort(raw_txn(txn));
+    return BASE_LMDB_OK;
+}
+
+void base_lmdb_abort(base_lmdb_txn *txn)
+{
+    if (txn != NULL)
+        (void)txn_abort(txn);
+}
+
+base_lmdb_err base_lmdb_get(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, base_lmdb_val *ret_val,
+                            bool *ret_found)
+{
+    base_lmdb *env = txn_env(txn);
+    GUARDED(env);
+    MDB_val k = raw_val(key), v;
+    int rc = mdb_get(raw_txn(txn), env->dbs[db], &k, &v);
+    if (rc == MDB_NOTFOUND) {
+        *ret_found = false;
+        return BASE_LMDB_OK;
+    }
+    if (rc == 0) {
+        *ret_val = (base_lmdb_val){v.mv_data, v.mv_size};
+        *ret_found = true;
+    }
+    return err_map(env, rc);
+}
+
+base_lmdb_err base_lmdb_put(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, base_lmdb_val val)
+{
+    base_lmdb *env = txn_env(txn);
+    GUARDED(env);
+    MDB_val k = raw_val(key), v = raw_val(val);
+    return err_map(env, mdb_put(raw_txn(txn), env->dbs[db], &k, &v, 0));
+}
+
+base_lmdb_err base_lmdb_reserve(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, size_t n, void **ret_data)
+{
+    base_lmdb *env = txn_env(txn);
+    GUARDED(env);
+    MDB_val k = raw_val(key), v = {.mv_size = n};
+    int rc = mdb_put(raw_txn(txn), env->dbs[db], &k, &v, MDB_RESERVE);
+    if (rc == 0)
+        *ret_data = v.mv_data;
+    return err_map(env, rc);
+}
+
+base_lmdb_err base_lmdb_del(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, bool *ret_found)
+{
+    base_lmdb *env = txn_env(txn);
+    GUARDED(env);
+    MDB_val k = raw_val(key);
+    int rc = mdb_del(raw_txn(txn), env->dbs[db], &k, NULL);
+    if (ret_found != NULL && (rc == 0 || rc == MDB_NOTFOUND))
+        *ret_found = rc == 0;
+    return rc == MDB_NOTFOUND ? BASE_LMDB_OK : err_map(env, rc);
+}
+
+/* ---- cursors -------------------------------------------------------------------------------------- */
+
+base_lmdb_err base_lmdb_cursor_open(base_lmdb_txn *txn, unsigned db, base_lmdb_cursor **ret_cursor)
+{
+    base_lmdb *env = txn_env(txn);
+    GUARDED(env);
+    MDB_cursor *cursor = NULL;
+    int rc = mdb_cursor_open(raw_txn(txn), env->dbs[db], &cursor);
+    if (rc == 0)
+        *ret_cursor = (base_lmdb_cursor *)cursor;
+    return err_map(env, rc);
+}
+
+void base_lmdb_cursor_close(base_lmdb_cursor *cursor)
+{
+    if (cursor != NULL && !cursor_env(cursor)->dead)
+        mdb_cursor_close(raw_cursor(cursor));
+}
+
+base_lmdb_err base_lmdb_cursor_move(base_lmdb_cursor *cursor, base_lmdb_move move, base_lmdb_val *key,
+                                    base_lmdb_val *ret_val, bool *ret_found)
+{
+    static const MDB_cursor_op ops[] = {
+        [BASE_LMDB_FIRST] = MDB_FIRST, [BASE_LMDB_LAST] = MDB_LAST,  [BASE_LMDB_NEXT] = MDB_NEXT,
+        [BASE_LMDB_PREV] = MDB_PREV,   [BASE_LMDB_AT] = MDB_SET_KEY, [BASE_LMDB_AT_LEAST] = MDB_SET_RANGE,
+    };
+    base_lmdb *env = cursor_env(cursor);
+    GUARDED(env);
+    MDB_val k = raw_val(*key), v;
+    int rc = mdb_cursor_get(raw_cursor(cursor), &k, &v, ops[move]);
+    if (rc == MDB_NOTFOUND) {
+        *ret_found = false;
+        return BASE_LMDB_OK;
+    }
+    if (rc == 0) {
+        *key = (base_lmdb_val){k.mv_data, k.mv_size};
+        *ret_val = (base_lmdb_val){v.mv_data, v.mv_size};
+        *ret_found = true;
+    }
+    return err_map(env, rc);
+}
+
+base_lmdb_err base_lmdb_cursor_del(base_lmdb_cursor *cursor)
+{
+    base_lmdb *env = cursor_env(cursor);
+    GUARDED(env);
+    return err_map(env, mdb_cursor_del(raw_cursor(cursor), 0));
+}
+
+/* ---- space ------------------------------------------------------------------------------------------ */
+
+base_lmdb_err base_lmdb_used(base_lmdb_txn *txn, uint64_t *ret_bytes)
+{
+    base_lmdb *env = txn_env(txn);
+    GUARDED(env);
+    uint64_t pages = 2; /* LMDB's two headers */
+    size_t page_bytes = 0;
+    /* 0 and 1 are LMDB's own: the list of free pages and the unnamed database. */
+    for (MDB_dbi dbi = 0; dbi < 2; dbi++) {
+        MDB_stat st;
+        int rc = mdb_stat(raw_txn(txn), dbi, &st);
+        if (rc != 0)
+            return err_map(env, rc);
+        pages += st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages;
+        page_bytes = st.ms_psize;
+    }
+    for (size_t i = 0; i < BASE_LMDB_DBS_MAX; i++) {
+        MDB_stat st;
+        if (env->dbs[i] < 2 || mdb_stat(raw_txn(txn), env->dbs[i], &st) != 0)
+            continue;
+        pages += st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages;
+    }
+    *ret_bytes = pages * page_bytes;
+    return BASE_LMDB_OK;
+}
