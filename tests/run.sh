@@ -7,7 +7,7 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../toolchains/common.sh"
 
-selection=(-LE full)
+selection=(-LE '^full$')
 if [ "${1:-}" = --full ]; then
     selection=()
     shift

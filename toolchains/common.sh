@@ -42,24 +42,31 @@ wadi_cache_dir() { echo "${WADI_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/wadi}
 wadi_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 wadi_release=$wadi_root/build/release # the tree that quickstart and the tests share: compiled once
 
-# build_tree DIR [cmake argument…] [-- target…]: configures and builds. Set-up is the caller's.
-build_tree() {
-    local tree=$1 arguments=() log
+# configure_tree DIR [cmake argument…]
+configure_tree() {
+    local tree=$1
     shift
-    while [ $# -gt 0 ] && [ "$1" != -- ]; do
-        arguments+=("$1")
-        shift
-    done
-    [ $# -eq 0 ] || shift
     mkdir -p "$tree"
-    log=$tree/build.log
+    quietly "$tree/configure.log" cmake -G Ninja -S "$wadi_root" -B "$tree" "$@" || die "cmake failed"
+}
+
+# build_targets DIR [target…]: on a terminal with the compiler's progress, else only its failure.
+build_targets() {
+    local tree=$1 build=(cmake --build "$1")
+    shift
+    [ $# -eq 0 ] || build+=(--target "$@")
     say "building in ${tree#"$wadi_root"/}"
-    quietly "$log" cmake -G Ninja -S "$wadi_root" -B "$tree" "${arguments[@]}" || die "cmake failed"
     if [ -t 1 ]; then
-        cmake --build "$tree" ${1:+--target "$@"} || die "the build failed"
+        "${build[@]}" || die "the build failed"
     else
-        quietly "$log" cmake --build "$tree" ${1:+--target "$@"} || die "the build failed"
+        quietly "$tree/build.log" "${build[@]}" || die "the build failed"
     fi
+}
+
+# build_tree DIR [cmake argument…]: configures and builds everything. Set-up is the caller's.
+build_tree() {
+    configure_tree "$@"
+    build_targets "$1"
 }
 
 # build_release [target…]: for who needs programs, not tests. A tree that already has the tests keeps
@@ -67,7 +74,8 @@ build_tree() {
 build_release() {
     local tests=(-DWADI_TESTS=OFF)
     [ ! -f "$wadi_release/CMakeCache.txt" ] || tests=()
-    build_tree "$wadi_release" "${tests[@]}" -- "$@"
+    configure_tree "$wadi_release" "${tests[@]}"
+    build_targets "$wadi_release" "$@"
 }
 
 # run_ctest TREE [ctest argument…]: ctest, then what was skipped, then `N passed, N failed`.
@@ -79,7 +87,9 @@ run_ctest() {
         "$@" </dev/null || true
     total=$(grep -c '<testcase ' "$results") || die "no test ran"
     passed=$(grep -c '<testcase .*status="run"' "$results" || true)
-    mapfile -t skipped < <(awk -F'"' '/<testcase /{name = $2} /<skipped message="SKIP/{print name}' "$results")
+    mapfile -t skipped < <(
+        awk -F'"' '/<testcase /{name = $2} /<skipped message="SKIP/{print name}' "$results"
+    )
     failed=$((total - passed - ${#skipped[@]}))
     if [ ${#skipped[@]} -gt 0 ]; then
         warn "skipped: ${skipped[*]}"

@@ -15,7 +15,7 @@ packages_build=(
     libyaml-dev libjansson-dev libzstd-dev zlib1g-dev
 )
 packages_test=(g++ libcmocka-dev curl strace valgrind xfsprogs)
-packages_ci=(git clang clang-tidy libclang-rt-dev cppcheck debootstrap)
+packages_ci=(git clang clang-tidy clang-format libclang-rt-dev cppcheck shellcheck debootstrap)
 
 # The packages of a profile that are not installed yet.
 packages_missing() {
