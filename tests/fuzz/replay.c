@@ -9,8 +9,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static int file_replay(const char *dir, const char *name)
-{
+static int file_replay(const char *dir, const char *name) {
     char path[4096];
     if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path)) {
         return -1;
@@ -33,8 +32,7 @@ static int file_replay(const char *dir, const char *name)
     return 0;
 }
 
-static int directory_replay(const char *dir, unsigned *count)
-{
+static int directory_replay(const char *dir, unsigned *count) {
     DIR *handle = opendir(dir);
     if (handle == NULL) {
         return -1;
@@ -50,8 +48,7 @@ static int directory_replay(const char *dir, unsigned *count)
     return failed;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     unsigned count = 0;
     for (int i = 1; i < argc; i++) {
         if (directory_replay(argv[i], &count) != 0) {

@@ -2,8 +2,7 @@
 #include <stdio.h>
 #include <wadi/wadi.h>
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     wadi_options opt = WADI_OPTIONS_INIT;
     wadi *w = NULL;
     opt.dir = argc > 1 ? argv[1] : NULL;

@@ -2,8 +2,7 @@
 #include <cstdio>
 #include <wadi/wadi.h>
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     wadi_options opt = WADI_OPTIONS_INIT;
     wadi *w = nullptr;
     opt.dir = argc > 1 ? argv[1] : nullptr;
