@@ -29,6 +29,15 @@ extern "C" {
 #define WIRE_ATTRIBUTES_MAX 64u
 #define WIRE_DROPPED_MAX 1024u
 #define WIRE_ACK_BYTES_MAX 512u
+#define WIRE_NAME_ID_MAX 536870911u  /* ids of definitions: key_id << 3 | type fits 32 bits */
+#define WIRE_VALUE_BYTES_MAX 1024u   /* user, session, the value of an attribute */
+#define WIRE_CONTEXT_BYTES_MAX 32768u /* one encoded Context */
+#define WIRE_SDK_BYTES_MAX 63u
+
+/* Every time and duration lies between the years 1 and 9999, so that sums of a few cannot overflow. The device's
+ * wall clock alone may be beyond: readers bring it back to the bound. */
+#define WIRE_US_MAX INT64_C(253402300799999999)
+#define WIRE_US_MIN (-INT64_C(62135596800000000))
 
 typedef enum wire_err {
     WIRE_OK = 0,
@@ -83,7 +92,7 @@ typedef enum wire_type {
 typedef struct wire_prop {
     uint32_t key_id;  /* 0: `key` goes inline */
     uint8_t type;     /* wire_type */
-    uint8_t key_len;  /* of `key`; used when key_id is 0 */
+    uint8_t key_len;  /* of `key`, at least 1; used when key_id is 0 */
     const char *key;
     union {
         int64_t i;
@@ -108,7 +117,8 @@ typedef struct wire_event {
     size_t n_props;
 } wire_event;
 
-/* Exact size of the encoded event, without tag and length; 0 when it breaks a limit. */
+/* Exact size of the encoded event, without tag and length; 0 when it breaks a limit: too large, too many
+ * properties, no name or key, an unknown type, a time out of bounds. */
 size_t wire_event_size(const wire_event *ev);
 
 /* Writes exactly wire_event_size(ev) bytes and returns that. The caller provides the space. */
@@ -219,7 +229,7 @@ wire_err wire_context_encode(const wire_context *context, uint8_t *out, size_t c
 /* ---- batch, in the collector ---------------------------------------------------------------------- */
 
 #define WIRE_ITEM_EXPLICIT 1u /* at_us is an explicit Unix time */
-#define WIRE_ITEM_DROPPED 2u  /* a tombstone: `reason` says why; no bytes */
+#define WIRE_ITEM_DROPPED 2u  /* a tombstone: `reason` (never 0) says why; no bytes */
 
 /* One number of a batch, in the order of numbers. */
 typedef struct wire_item {
@@ -229,12 +239,12 @@ typedef struct wire_item {
     uint8_t flags, reason;
 } wire_item;
 
-/* Definitions by id. About 20 KB: one per thread, reused. */
+/* Definitions by id. About 104 KiB, of which a batch touches what it defines: one per thread, zeroed once and
+ * then reused. `direct` is never cleared: an index counts only if the entry it leads to has the id. */
 typedef struct wire_dict {
     uint32_t n;
-    uint32_t direct_max;                        /* ids below stand in `direct` */
-    uint16_t direct[WIRE_DEFINITIONS_MAX];      /* id -> index + 1 */
-    wire_definition entries[WIRE_DEFINITIONS_MAX]; /* ascending ids */
+    uint16_t direct[WIRE_DEFINITIONS_MAX];         /* index of the ids below WIRE_DEFINITIONS_MAX */
+    wire_definition entries[WIRE_DEFINITIONS_MAX]; /* n of them, ascending ids */
 } wire_dict;
 
 /* The text of a definition; an empty span with data == NULL when there is none. */
@@ -262,7 +272,8 @@ wire_err wire_batch_scan(const uint8_t *body, size_t n, wire_item *items, size_t
                          wire_batch *ret_batch);
 
 /* The same without checking events or computing CRCs, for bytes that wire_batch_scan accepted before
- * (what the journal holds): items, times and dictionary only; crc and chain_after stay 0. */
+ * (what the journal holds): items, times and dictionary only; chain_after and the crc of events stay 0.
+ * Memory-safe on any bytes. */
 wire_err wire_batch_rescan(const uint8_t *body, size_t n, wire_item *items, size_t items_max, wire_dict *dict,
                            wire_batch *ret_batch);
 
