@@ -4,13 +4,9 @@
 #include "schemas/wire/dict.h"
 #include "schemas/wire/tags.h"
 
-enum {
-    BATCH_EVENTS = 15,
-    BATCH_FIELDS = 16
-};
+enum { BATCH_EVENTS = 15, BATCH_FIELDS = 16 };
 
-static wire_err run_field(const wire_field *field, void *arg)
-{
+static wire_err run_field(const wire_field *field, void *arg) {
     wire_run *run = arg;
     switch (field->number) {
     case 1:
@@ -34,8 +30,7 @@ static wire_err run_field(const wire_field *field, void *arg)
     }
 }
 
-static wire_err run_scan(wire_span message, wire_run *run)
-{
+static wire_err run_scan(wire_span message, wire_run *run) {
     static const uint8_t types[] = {
         0, WIRE_WT_VARINT, WIRE_WT_FIXED32, WIRE_WT_LEN, WIRE_WT_VARINT, WIRE_WT_VARINT, WIRE_WT_LEN,
     };
@@ -43,8 +38,7 @@ static wire_err run_scan(wire_span message, wire_run *run)
     return reader_message(message, &shape, run_field, run);
 }
 
-static wire_err clock_field(const wire_field *field, void *arg)
-{
+static wire_err clock_field(const wire_field *field, void *arg) {
     wire_clock *clock = arg;
     switch (field->number) {
     case 1:
@@ -67,8 +61,7 @@ static wire_err clock_field(const wire_field *field, void *arg)
     }
 }
 
-static wire_err clock_scan(wire_span message, wire_clock *clock)
-{
+static wire_err clock_scan(wire_span message, wire_clock *clock) {
     static const uint8_t types[] = {
         0, WIRE_WT_LEN, WIRE_WT_VARINT, WIRE_WT_VARINT, WIRE_WT_VARINT, WIRE_WT_VARINT, WIRE_WT_VARINT,
     };
@@ -76,8 +69,7 @@ static wire_err clock_scan(wire_span message, wire_clock *clock)
     return reader_message(message, &shape, clock_field, clock);
 }
 
-static wire_err definition_field(const wire_field *field, void *arg)
-{
+static wire_err definition_field(const wire_field *field, void *arg) {
     wire_definition *definition = arg;
     if (field->number == 1)
         return reader_u32(field, &definition->id);
@@ -86,8 +78,7 @@ static wire_err definition_field(const wire_field *field, void *arg)
     return WIRE_OK;
 }
 
-static wire_err definition_add(wire_span message, wire_dict *dict)
-{
+static wire_err definition_add(wire_span message, wire_dict *dict) {
     static const uint8_t types[] = {0, WIRE_WT_VARINT, WIRE_WT_LEN};
     static const wire_shape shape = {types, sizeof types, 0};
     if (dict->n == WIRE_DEFINITIONS_MAX)
@@ -104,8 +95,7 @@ static wire_err definition_add(wire_span message, wire_dict *dict)
     return WIRE_OK;
 }
 
-static wire_err context_add(wire_span message, bool check, wire_batch *batch)
-{
+static wire_err context_add(wire_span message, bool check, wire_batch *batch) {
     if (batch->n_contexts == WIRE_CONTEXTS_MAX)
         return WIRE_ERR_LIMIT;
     uint32_t id = 0;
@@ -136,8 +126,7 @@ typedef struct dropped_range {
     wire_span crcs;
 } dropped_range;
 
-static wire_err dropped_field(const wire_field *field, void *arg)
-{
+static wire_err dropped_field(const wire_field *field, void *arg) {
     dropped_range *range = arg;
     if (field->number == 1)
         range->first_seq = field->value;
@@ -148,8 +137,7 @@ static wire_err dropped_field(const wire_field *field, void *arg)
     return WIRE_OK;
 }
 
-static wire_err dropped_scan(wire_span message, dropped_range *range)
-{
+static wire_err dropped_scan(wire_span message, dropped_range *range) {
     static const uint8_t types[] = {0, WIRE_WT_VARINT, WIRE_WT_VARINT, WIRE_WT_LEN};
     static const wire_shape shape = {types, sizeof types, 0};
     const wire_err err = reader_message(message, &shape, dropped_field, range);
@@ -160,14 +148,12 @@ static wire_err dropped_scan(wire_span message, dropped_range *range)
     return WIRE_OK;
 }
 
-static uint32_t le32_get(const uint8_t *p)
-{
+static uint32_t le32_get(const uint8_t *p) {
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
 /* Puts the range where its numbers belong, and marks the numbers before it that are left to events. */
-static wire_err dropped_add(wire_span message, batch_scan *s)
-{
+static wire_err dropped_add(wire_span message, batch_scan *s) {
     dropped_range range = {0, 0, {message.data, 0}};
     if (s->n_dropped++ == WIRE_DROPPED_MAX)
         return WIRE_ERR_LIMIT;
@@ -215,8 +201,7 @@ static const uint8_t batch_types[BATCH_FIELDS] = {
 static const wire_shape batch_shape = {batch_types, sizeof batch_types,
                                        1u << 2 | 1u << 3 | 1u << 8 | 1u << 9};
 
-static wire_err head_field(batch_scan *s, const wire_field *field)
-{
+static wire_err head_field(batch_scan *s, const wire_field *field) {
     wire_batch *const batch = s->batch;
     switch (field->number) {
     case 1:
@@ -260,8 +245,7 @@ static wire_err head_field(batch_scan *s, const wire_field *field)
     }
 }
 
-static wire_err head_check(const batch_scan *s)
-{
+static wire_err head_check(const batch_scan *s) {
     const wire_batch *batch = s->batch;
     if (!(s->seen & 1u << 1))
         return WIRE_ERR_VERSION;
@@ -272,8 +256,7 @@ static wire_err head_check(const batch_scan *s)
     return dict_finish(s->dict);
 }
 
-wire_err batch_head_scan(batch_scan *s)
-{
+wire_err batch_head_scan(batch_scan *s) {
     wire_field field = {.number = 0};
     memset(s->batch, 0, offsetof(wire_batch, contexts));
     s->dict->n = 0;
@@ -289,8 +272,7 @@ wire_err batch_head_scan(batch_scan *s)
     return head_check(s);
 }
 
-wire_err batch_rest_check(batch_scan *s)
-{
+wire_err batch_rest_check(batch_scan *s) {
     wire_field field = {.number = BATCH_EVENTS};
     while (s->r.p != s->r.end) {
         const wire_err err = reader_field(&s->r, &batch_shape, &field);

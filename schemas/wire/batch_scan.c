@@ -5,8 +5,7 @@
 #include "schemas/wire/event_parse.h"
 
 /* The context that the event refers to; most events have the same as the one before. */
-wire_hot bool context_known(const wire_batch *batch, uint32_t id, uint32_t *last)
-{
+wire_hot bool context_known(const wire_batch *batch, uint32_t id, uint32_t *last) {
     if (id == *last || id == 0)
         return true;
     for (uint32_t i = 0; i < batch->n_contexts; i++) {
@@ -20,8 +19,7 @@ wire_hot bool context_known(const wire_batch *batch, uint32_t id, uint32_t *last
 
 /* Fills the item and its CRC; everything about the event is checked. */
 wire_hot wire_err event_check(const batch_scan *s, wire_span event, uint32_t seed, uint32_t *last_context,
-                              wire_item *item)
-{
+                              wire_item *item) {
     wire_event_view view;
     const wire_err err = event_parse(event, s->dict, &view);
     if (wire_unlikely(err))
@@ -35,8 +33,7 @@ wire_hot wire_err event_check(const batch_scan *s, wire_span event, uint32_t see
 }
 
 /* Only the time of an event that was checked before: skips all else. */
-wire_hot wire_err event_time(wire_span event, wire_item *item)
-{
+wire_hot wire_err event_time(wire_span event, wire_item *item) {
     wire_reader r = {event.data, event.data + event.n};
     uint64_t value, at_us;
     wire_span skipped;
@@ -62,8 +59,7 @@ wire_hot wire_err event_time(wire_span event, wire_item *item)
 }
 
 /* The events, on the numbers that the tombstones leave. */
-wire_hot wire_err events_scan(batch_scan *s, const bool check)
-{
+wire_hot wire_err events_scan(batch_scan *s, const bool check) {
     wire_batch *const batch = s->batch;
     const uint32_t seed = check ? wire_crc_seed(batch->run.nonce) : 0;
     uint64_t chain = batch->chain, bytes = 0;
@@ -110,8 +106,7 @@ wire_hot wire_err events_scan(batch_scan *s, const bool check)
     return WIRE_OK;
 }
 
-static wire_err batch_begin(batch_scan *s, const uint8_t *body, size_t n, size_t items_max)
-{
+static wire_err batch_begin(batch_scan *s, const uint8_t *body, size_t n, size_t items_max) {
     s->batch->bad_seq = 0;
     if (n > UINT32_MAX)
         return WIRE_ERR_LIMIT;
@@ -122,8 +117,7 @@ static wire_err batch_begin(batch_scan *s, const uint8_t *body, size_t n, size_t
 }
 
 wire_err wire_batch_scan(const uint8_t *body, size_t n, wire_item *items, size_t items_max, wire_dict *dict,
-                         wire_batch *ret_batch)
-{
+                         wire_batch *ret_batch) {
     batch_scan s = {.items = items, .dict = dict, .batch = ret_batch, .check = true};
     wire_err err = batch_begin(&s, body, n, items_max);
     if (!err)
@@ -132,8 +126,7 @@ wire_err wire_batch_scan(const uint8_t *body, size_t n, wire_item *items, size_t
 }
 
 wire_err wire_batch_rescan(const uint8_t *body, size_t n, wire_item *items, size_t items_max, wire_dict *dict,
-                           wire_batch *ret_batch)
-{
+                           wire_batch *ret_batch) {
     batch_scan s = {.items = items, .dict = dict, .batch = ret_batch, .check = false};
     const wire_err err = batch_begin(&s, body, n, items_max);
     return err ? err : events_scan(&s, false);

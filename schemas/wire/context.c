@@ -1,7 +1,6 @@
 #include "schemas/wire/context.h"
 
-static wire_err attribute_field(const wire_field *field, void *arg)
-{
+static wire_err attribute_field(const wire_field *field, void *arg) {
     wire_attribute *attribute = arg;
     if (field->number == 1)
         attribute->key = field->span;
@@ -10,8 +9,7 @@ static wire_err attribute_field(const wire_field *field, void *arg)
     return WIRE_OK;
 }
 
-static wire_err attribute_scan(wire_span message, wire_attribute *ret_attribute)
-{
+static wire_err attribute_scan(wire_span message, wire_attribute *ret_attribute) {
     static const uint8_t types[] = {0, WIRE_WT_LEN, WIRE_WT_LEN};
     static const wire_shape shape = {types, sizeof types, 0};
     *ret_attribute = (wire_attribute){{message.data, 0}, {message.data, 0}};
@@ -25,8 +23,7 @@ static wire_err attribute_scan(wire_span message, wire_attribute *ret_attribute)
     return WIRE_OK;
 }
 
-static wire_err context_field(const wire_field *field, void *arg)
-{
+static wire_err context_field(const wire_field *field, void *arg) {
     wire_context_view *view = arg;
     switch (field->number) {
     case 1:
@@ -50,8 +47,7 @@ static const uint8_t context_types[] = {0, WIRE_WT_VARINT, WIRE_WT_LEN, WIRE_WT_
                                         WIRE_WT_LEN | WIRE_REPEATED};
 static const wire_shape context_shape = {context_types, sizeof context_types, 1u << 1};
 
-wire_err wire_context_scan(wire_span message, wire_context_view *ret_view)
-{
+wire_err wire_context_scan(wire_span message, wire_context_view *ret_view) {
     if (message.n > WIRE_CONTEXT_BYTES_MAX)
         return WIRE_ERR_LIMIT;
     ret_view->id = 0;
@@ -63,8 +59,7 @@ wire_err wire_context_scan(wire_span message, wire_context_view *ret_view)
     return ret_view->id == 0 ? WIRE_ERR_VALUE : WIRE_OK;
 }
 
-wire_err context_id(wire_span message, uint32_t *ret_id)
-{
+wire_err context_id(wire_span message, uint32_t *ret_id) {
     wire_reader r = {message.data, message.data + message.n};
     wire_field field = {.number = 0};
     if (r.p == r.end)

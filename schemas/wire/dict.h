@@ -10,8 +10,7 @@ wire_err dict_finish(wire_dict *dict);
 /* Ids too large for `direct`. */
 const wire_definition *dict_search(const wire_dict *dict, uint32_t id);
 
-wire_hot const wire_definition *dict_find(const wire_dict *dict, uint32_t id)
-{
+wire_hot const wire_definition *dict_find(const wire_dict *dict, uint32_t id) {
     if (wire_unlikely(id >= WIRE_DEFINITIONS_MAX))
         return dict_search(dict, id);
     const uint16_t index = dict->direct[id];

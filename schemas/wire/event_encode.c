@@ -7,20 +7,15 @@
 #include <endian.h>
 #include <string.h>
 
-static inline uint64_t zigzag(int64_t value)
-{
-    return (uint64_t)value << 1 ^ (0 - ((uint64_t)value >> 63));
-}
+static inline uint64_t zigzag(int64_t value) { return (uint64_t)value << 1 ^ (0 - ((uint64_t)value >> 63)); }
 
 /* Seven bits a byte, without a branch: 9 / 64 is close enough to 1 / 7 for 1 to 64 bits. */
-static inline size_t varint_size(uint64_t value)
-{
+static inline size_t varint_size(uint64_t value) {
     const unsigned bits = 64u - (unsigned)__builtin_clzll(value | 1);
     return (bits * 9u + 64u) >> 6;
 }
 
-static inline uint8_t *varint_put(uint8_t *p, uint64_t value)
-{
+static inline uint8_t *varint_put(uint8_t *p, uint64_t value) {
     while (value >= 0x80) {
         *p++ = (uint8_t)(value | 0x80);
         value >>= 7;
@@ -29,14 +24,10 @@ static inline uint8_t *varint_put(uint8_t *p, uint64_t value)
     return p;
 }
 
-static inline size_t text_size(size_t n)
-{
-    return 1 + varint_size(n) + n;
-}
+static inline size_t text_size(size_t n) { return 1 + varint_size(n) + n; }
 
 /* Short texts are the rule: two overlapping words cost less than the call of memcpy. */
-static inline uint8_t *bytes_put(uint8_t *p, const void *data, size_t n)
-{
+static inline uint8_t *bytes_put(uint8_t *p, const void *data, size_t n) {
     if (n >= 8 && n <= 16) {
         memcpy(p, data, 8);
         memcpy(p + n - 8, (const uint8_t *)data + n - 8, 8);
@@ -49,14 +40,12 @@ static inline uint8_t *bytes_put(uint8_t *p, const void *data, size_t n)
     return p + n;
 }
 
-static inline uint8_t *text_put(uint8_t *p, uint8_t tag, const void *data, size_t n)
-{
+static inline uint8_t *text_put(uint8_t *p, uint8_t tag, const void *data, size_t n) {
     *p++ = tag;
     return bytes_put(varint_put(p, n), data, n);
 }
 
-static inline uint8_t *scalar_put(uint8_t *p, uint8_t tag, uint64_t value)
-{
+static inline uint8_t *scalar_put(uint8_t *p, uint8_t tag, uint64_t value) {
     if (value == 0)
         return p;
     *p++ = tag;
@@ -65,8 +54,7 @@ static inline uint8_t *scalar_put(uint8_t *p, uint8_t tag, uint64_t value)
 
 /* A packed list whose contents stand at begin … end, with two bytes kept before them for tag and length.
  * Longer than 127 bytes, they move up by one to make room for the second byte of the length. */
-static inline uint8_t *packed_close(uint8_t *begin, uint8_t *end, uint8_t tag)
-{
+static inline uint8_t *packed_close(uint8_t *begin, uint8_t *end, uint8_t tag) {
     const size_t n = (size_t)(end - begin);
     begin[-2] = tag;
     if (__builtin_expect(n < 0x80, 1)) {
@@ -78,27 +66,19 @@ static inline uint8_t *packed_close(uint8_t *begin, uint8_t *end, uint8_t tag)
     return end + 1;
 }
 
-static inline size_t packed_size(size_t n)
-{
-    return n == 0 ? 0 : 1 + varint_size(n) + n;
-}
+static inline size_t packed_size(size_t n) { return n == 0 ? 0 : 1 + varint_size(n) + n; }
 
 /* ---- size ------------------------------------------------------------------------------------- */
 
-static bool head_valid(const wire_event *ev)
-{
+static bool head_valid(const wire_event *ev) {
     const bool named = ev->name_id != 0 ? ev->name_id <= WIRE_NAME_ID_MAX : ev->name_len != 0;
     const bool timed = !ev->has_time || (ev->time_us >= WIRE_US_MIN && ev->time_us <= WIRE_US_MAX);
     return named && timed && ev->n_props <= WIRE_PROPS_MAX && ev->at_us <= (uint64_t)WIRE_US_MAX;
 }
 
-static size_t scalar_size(uint64_t value)
-{
-    return value == 0 ? 0 : 1 + varint_size(value);
-}
+static size_t scalar_size(uint64_t value) { return value == 0 ? 0 : 1 + varint_size(value); }
 
-size_t wire_event_size(const wire_event *ev)
-{
+size_t wire_event_size(const wire_event *ev) {
     if (!head_valid(ev))
         return 0;
     size_t keys = 0, ints = 0, doubles = 0, texts = 0;
@@ -148,8 +128,7 @@ typedef struct typed_lists {
     uint8_t index[8][WIRE_PROPS_MAX];
 } typed_lists;
 
-static inline uint8_t *keys_put(uint8_t *p, const wire_event *ev, typed_lists *lists)
-{
+static inline uint8_t *keys_put(uint8_t *p, const wire_event *ev, typed_lists *lists) {
     memset(lists->n, 0, sizeof lists->n);
     lists->n_inlined = 0;
     if (ev->n_props == 0)
@@ -166,8 +145,7 @@ static inline uint8_t *keys_put(uint8_t *p, const wire_event *ev, typed_lists *l
 }
 
 static inline uint8_t *texts_put(uint8_t *p, const wire_event *ev, const typed_lists *lists, wire_type type,
-                                 uint8_t tag)
-{
+                                 uint8_t tag) {
     for (uint32_t i = 0; i < lists->n[type]; i++) {
         const wire_prop *prop = &ev->props[lists->index[type][i]];
         p = text_put(p, tag, prop->v.s.data, prop->v.s.n);
@@ -175,8 +153,7 @@ static inline uint8_t *texts_put(uint8_t *p, const wire_event *ev, const typed_l
     return p;
 }
 
-static inline uint8_t *ints_put(uint8_t *p, const wire_event *ev, const typed_lists *lists)
-{
+static inline uint8_t *ints_put(uint8_t *p, const wire_event *ev, const typed_lists *lists) {
     if (lists->n[WIRE_INT] == 0)
         return p;
     p += 2;
@@ -186,8 +163,7 @@ static inline uint8_t *ints_put(uint8_t *p, const wire_event *ev, const typed_li
     return packed_close(begin, p, TAG_INTS);
 }
 
-static inline uint8_t *doubles_put(uint8_t *p, const wire_event *ev, const typed_lists *lists)
-{
+static inline uint8_t *doubles_put(uint8_t *p, const wire_event *ev, const typed_lists *lists) {
     const uint32_t n = lists->n[WIRE_DOUBLE];
     if (n == 0)
         return p;
@@ -202,8 +178,7 @@ static inline uint8_t *doubles_put(uint8_t *p, const wire_event *ev, const typed
     return p;
 }
 
-static uint8_t *inlined_put(uint8_t *p, const wire_event *ev)
-{
+static uint8_t *inlined_put(uint8_t *p, const wire_event *ev) {
     if (ev->name_id == 0)
         p = text_put(p, TAG_INLINED, ev->name, ev->name_len);
     for (size_t i = 0; i < ev->n_props; i++) {
@@ -214,8 +189,7 @@ static uint8_t *inlined_put(uint8_t *p, const wire_event *ev)
     return p;
 }
 
-size_t wire_event_encode(uint8_t *out, const wire_event *ev)
-{
+size_t wire_event_encode(uint8_t *out, const wire_event *ev) {
     typed_lists lists;
     uint8_t *p = scalar_put(out, TAG_NAME, ev->name_id);
     p = scalar_put(p, TAG_AT_US, ev->at_us);
@@ -235,13 +209,9 @@ size_t wire_event_encode(uint8_t *out, const wire_event *ev)
     return (size_t)(p - out);
 }
 
-size_t wire_frame_size(size_t n)
-{
-    return 1 + varint_size(n);
-}
+size_t wire_frame_size(size_t n) { return 1 + varint_size(n); }
 
-size_t wire_frame_put(uint8_t *out, size_t n)
-{
+size_t wire_frame_put(uint8_t *out, size_t n) {
     out[0] = TAG_BATCH_EVENT;
     return (size_t)(varint_put(out + 1, n) - out);
 }

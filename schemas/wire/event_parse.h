@@ -13,18 +13,13 @@ typedef struct event_counts {
     uint32_t inlined;
 } event_counts;
 
-wire_hot uint32_t count_of(const event_counts *counts, wire_type type)
-{
+wire_hot uint32_t count_of(const event_counts *counts, wire_type type) {
     return (uint32_t)(counts->by_type >> (unsigned)type * 9) & 511u;
 }
 
-wire_hot bool reader_at(const wire_reader *r, uint8_t tag)
-{
-    return r->p != r->end && *r->p == tag;
-}
+wire_hot bool reader_at(const wire_reader *r, uint8_t tag) { return r->p != r->end && *r->p == tag; }
 
-wire_hot wire_err scalar_parse(wire_reader *r, uint8_t tag, uint64_t max, uint64_t *ret_value)
-{
+wire_hot wire_err scalar_parse(wire_reader *r, uint8_t tag, uint64_t max, uint64_t *ret_value) {
     *ret_value = 0;
     if (!reader_at(r, tag))
         return WIRE_OK;
@@ -36,8 +31,7 @@ wire_hot wire_err scalar_parse(wire_reader *r, uint8_t tag, uint64_t max, uint64
 }
 
 /* The contents of a packed list; empty if it is not there. */
-wire_hot wire_err packed_parse(wire_reader *r, uint8_t tag, wire_span *ret_span)
-{
+wire_hot wire_err packed_parse(wire_reader *r, uint8_t tag, wire_span *ret_span) {
     *ret_span = (wire_span){r->p, 0};
     if (!reader_at(r, tag))
         return WIRE_OK;
@@ -46,8 +40,7 @@ wire_hot wire_err packed_parse(wire_reader *r, uint8_t tag, wire_span *ret_span)
 }
 
 wire_hot wire_err keys_parse(wire_span keys, const wire_dict *dict, wire_event_view *view,
-                             event_counts *counts)
-{
+                             event_counts *counts) {
     wire_reader r = {keys.data, keys.data + keys.n};
     uint32_t n = 0;
     counts->by_type = 0;
@@ -72,8 +65,7 @@ wire_hot wire_err keys_parse(wire_span keys, const wire_dict *dict, wire_event_v
 }
 
 /* Exactly n texts that each begin with the tag. */
-wire_hot wire_err texts_parse(wire_reader *r, uint8_t tag, uint32_t n, wire_span *ret_list)
-{
+wire_hot wire_err texts_parse(wire_reader *r, uint8_t tag, uint32_t n, wire_span *ret_list) {
     const uint8_t *const begin = r->p;
     for (; n > 0; n--) {
         if (wire_unlikely(!reader_at(r, tag)))
@@ -89,8 +81,7 @@ wire_hot wire_err texts_parse(wire_reader *r, uint8_t tag, uint32_t n, wire_span
 }
 
 /* The same for names and keys, whose length is bounded. */
-static inline wire_err inlined_parse(wire_reader *r, uint32_t n, wire_span *ret_list)
-{
+static inline wire_err inlined_parse(wire_reader *r, uint32_t n, wire_span *ret_list) {
     const uint8_t *const begin = r->p;
     for (; n > 0; n--) {
         wire_span text;
@@ -110,8 +101,7 @@ static inline wire_err inlined_parse(wire_reader *r, uint32_t n, wire_span *ret_
 }
 
 /* Exactly n varints. */
-wire_hot wire_err ints_check(wire_span ints, uint32_t n)
-{
+wire_hot wire_err ints_check(wire_span ints, uint32_t n) {
     wire_reader r = {ints.data, ints.data + ints.n};
     for (; n > 0; n--) {
         uint64_t value;
@@ -122,8 +112,7 @@ wire_hot wire_err ints_check(wire_span ints, uint32_t n)
     return wire_unlikely(r.p != r.end) ? WIRE_ERR_MALFORMED : WIRE_OK;
 }
 
-wire_hot wire_err values_parse(wire_reader *r, const event_counts *counts, wire_event_view *view)
-{
+wire_hot wire_err values_parse(wire_reader *r, const event_counts *counts, wire_event_view *view) {
     wire_err err = texts_parse(r, TAG_STRINGS, count_of(counts, WIRE_STRING), &view->strings);
     if (wire_unlikely(err))
         return err;
@@ -143,8 +132,7 @@ wire_hot wire_err values_parse(wire_reader *r, const event_counts *counts, wire_
 /* What follows the known fields: unknown ones, and known ones that are out of order or of the wrong type. */
 wire_err event_rest_check(wire_reader *r);
 
-wire_hot wire_err event_parse(wire_span event, const wire_dict *dict, wire_event_view *view)
-{
+wire_hot wire_err event_parse(wire_span event, const wire_dict *dict, wire_event_view *view) {
     wire_reader r = {event.data, event.data + event.n};
     wire_span keys;
     event_counts counts;

@@ -2,8 +2,7 @@
 
 #include <endian.h>
 
-wire_err event_rest_check(wire_reader *r)
-{
+wire_err event_rest_check(wire_reader *r) {
     static const uint8_t types[] = {
         0,           WIRE_WT_VARINT, WIRE_WT_VARINT, WIRE_WT_VARINT, WIRE_WT_LEN,    WIRE_WT_LEN,
         WIRE_WT_LEN, WIRE_WT_LEN,    WIRE_WT_LEN,    WIRE_WT_LEN,    WIRE_WT_VARINT, WIRE_WT_VARINT,
@@ -18,8 +17,7 @@ wire_err event_rest_check(wire_reader *r)
     return WIRE_OK;
 }
 
-wire_err wire_event_scan(const uint8_t *data, size_t n, wire_event_view *ret_view)
-{
+wire_err wire_event_scan(const uint8_t *data, size_t n, wire_event_view *ret_view) {
     if (n > WIRE_EVENT_BYTES_MAX)
         return WIRE_ERR_LIMIT;
     wire_event_view view;
@@ -31,8 +29,7 @@ wire_err wire_event_scan(const uint8_t *data, size_t n, wire_event_view *ret_vie
 
 /* ---- properties of an accepted event ---------------------------------------------------------- */
 
-static uint64_t varint_take(const uint8_t **p)
-{
+static uint64_t varint_take(const uint8_t **p) {
     uint64_t value = 0;
     unsigned shift = 0;
     while (**p >= 0x80) {
@@ -42,8 +39,7 @@ static uint64_t varint_take(const uint8_t **p)
     return value | (uint64_t) * (*p)++ << shift;
 }
 
-static wire_span text_take(const uint8_t **p)
-{
+static wire_span text_take(const uint8_t **p) {
     (*p)++; /* the tag */
     const size_t n = (size_t)varint_take(p);
     const wire_span text = {*p, n};
@@ -51,8 +47,7 @@ static wire_span text_take(const uint8_t **p)
     return text;
 }
 
-wire_span wire_props_begin(wire_props *it, const wire_event_view *view)
-{
+wire_span wire_props_begin(wire_props *it, const wire_event_view *view) {
     *it = (wire_props){
         .keys = view->keys.data,
         .keys_end = view->keys.data + view->keys.n,
@@ -65,8 +60,7 @@ wire_span wire_props_begin(wire_props *it, const wire_event_view *view)
     return view->name != 0 ? (wire_span){NULL, 0} : text_take(&it->inlined);
 }
 
-bool wire_props_next(wire_props *it, wire_prop_view *ret_prop)
-{
+bool wire_props_next(wire_props *it, wire_prop_view *ret_prop) {
     if (it->keys == it->keys_end)
         return false;
     const uint32_t key = (uint32_t)varint_take(&it->keys);

@@ -4,20 +4,15 @@
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof(a)[0])
 
-uint32_t wire_crc_seed(uint32_t nonce)
-{
+uint32_t wire_crc_seed(uint32_t nonce) {
     const uint8_t bytes[4] = {(uint8_t)nonce, (uint8_t)(nonce >> 8), (uint8_t)(nonce >> 16),
                               (uint8_t)(nonce >> 24)};
     return base_crc32c(0, bytes, sizeof bytes);
 }
 
-uint32_t wire_crc_event(uint32_t seed, const void *event, size_t n)
-{
-    return base_crc32c(seed, event, n);
-}
+uint32_t wire_crc_event(uint32_t seed, const void *event, size_t n) { return base_crc32c(seed, event, n); }
 
-const char *wire_strerror(wire_err err)
-{
+const char *wire_strerror(wire_err err) {
     switch (err) {
     case WIRE_OK:
         return "ok";
@@ -41,15 +36,13 @@ const char *wire_strerror(wire_err err)
     return "unknown error";
 }
 
-const char *wire_drop_reason_name(uint32_t reason)
-{
+const char *wire_drop_reason_name(uint32_t reason) {
     static const char *const names[] = {"unspecified", "disk_quota", "age",      "refused",
                                         "corrupt",     "consent",    "too_large"};
     return reason < ARRAY_LEN(names) ? names[reason] : "unknown";
 }
 
-const char *wire_time_quality_name(uint32_t quality)
-{
+const char *wire_time_quality_name(uint32_t quality) {
     static const char *const names[] = {"unspecified", "exact", "estimated", "bounded", "explicit"};
     return quality < ARRAY_LEN(names) ? names[quality] : "unknown";
 }

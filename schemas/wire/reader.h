@@ -10,28 +10,19 @@
 #define wire_hot static inline __attribute__((always_inline))
 #define wire_unlikely(x) __builtin_expect(!!(x), 0)
 
-enum {
-    WIRE_WT_VARINT = 0,
-    WIRE_WT_FIXED64 = 1,
-    WIRE_WT_LEN = 2,
-    WIRE_WT_FIXED32 = 5
-};
+enum { WIRE_WT_VARINT = 0, WIRE_WT_FIXED64 = 1, WIRE_WT_LEN = 2, WIRE_WT_FIXED32 = 5 };
 
 typedef struct wire_reader {
     const uint8_t *p, *end;
 } wire_reader;
 
 /* What is left of the reader. */
-wire_hot size_t reader_left(const wire_reader *r)
-{
-    return (size_t)(r->end - r->p);
-}
+wire_hot size_t reader_left(const wire_reader *r) { return (size_t)(r->end - r->p); }
 
 /* The general varint, and why it failed. */
 wire_err reader_varint_long(wire_reader *r, uint64_t *ret_value);
 
-wire_hot wire_err reader_varint(wire_reader *r, uint64_t *ret_value)
-{
+wire_hot wire_err reader_varint(wire_reader *r, uint64_t *ret_value) {
     const uint8_t *p = r->p;
     if (r->end - p >= 2) {
         if (p[0] < 0x80) {
@@ -49,8 +40,7 @@ wire_hot wire_err reader_varint(wire_reader *r, uint64_t *ret_value)
 }
 
 /* Length and bytes of a length-delimited value. */
-wire_hot wire_err reader_span(wire_reader *r, wire_span *ret_span)
-{
+wire_hot wire_err reader_span(wire_reader *r, wire_span *ret_span) {
     uint64_t n;
     const wire_err err = reader_varint(r, &n);
     if (wire_unlikely(err))
@@ -62,10 +52,7 @@ wire_hot wire_err reader_span(wire_reader *r, wire_span *ret_span)
     return WIRE_OK;
 }
 
-wire_hot int64_t reader_zigzag(uint64_t value)
-{
-    return (int64_t)(value >> 1 ^ (0 - (value & 1)));
-}
+wire_hot int64_t reader_zigzag(uint64_t value) { return (int64_t)(value >> 1 ^ (0 - (value & 1))); }
 
 /* ---- small messages --------------------------------------------------------------------------- */
 

@@ -19,23 +19,23 @@ extern "C" {
 #endif
 
 #define WIRE_VERSION 1u
-#define WIRE_ID_BYTES 16u            /* installation, stream, boot */
-#define WIRE_EVENT_BYTES_MAX 32768u  /* one encoded Event */
-#define WIRE_PROPS_MAX 256u          /* properties of one event */
-#define WIRE_TEXT_BYTES_MAX 255u     /* a name or property key */
+#define WIRE_ID_BYTES 16u           /* installation, stream, boot */
+#define WIRE_EVENT_BYTES_MAX 32768u /* one encoded Event */
+#define WIRE_PROPS_MAX 256u         /* properties of one event */
+#define WIRE_TEXT_BYTES_MAX 255u    /* a name or property key */
 #define WIRE_BATCH_NUMBERS_MAX 10000u
-#define WIRE_DEFINITIONS_MAX 4096u   /* of one batch */
+#define WIRE_DEFINITIONS_MAX 4096u /* of one batch */
 #define WIRE_CONTEXTS_MAX 256u
 #define WIRE_ATTRIBUTES_MAX 64u
 #define WIRE_DROPPED_MAX 1024u
 #define WIRE_ACK_BYTES_MAX 512u
-#define WIRE_NAME_ID_MAX 536870911u  /* ids of definitions: key_id << 3 | type fits 32 bits */
-#define WIRE_VALUE_BYTES_MAX 1024u   /* user, session, the value of an attribute */
+#define WIRE_NAME_ID_MAX 536870911u   /* ids of definitions: key_id << 3 | type fits 32 bits */
+#define WIRE_VALUE_BYTES_MAX 1024u    /* user, session, the value of an attribute */
 #define WIRE_CONTEXT_BYTES_MAX 32768u /* one encoded Context */
 #define WIRE_SDK_BYTES_MAX 63u
 
-/* Every time and duration lies between the years 1 and 9999, so that sums of a few cannot overflow. The device's
- * wall clock alone may be beyond: readers bring it back to the bound. */
+/* Every time and duration lies between the years 1 and 9999, so that sums of a few cannot overflow. The
+ * device's wall clock alone may be beyond: readers bring it back to the bound. */
 #define WIRE_US_MAX INT64_C(253402300799999999)
 #define WIRE_US_MIN (-INT64_C(62135596800000000))
 
@@ -45,7 +45,7 @@ typedef enum wire_err {
     WIRE_ERR_MALFORMED, /* not protobuf, or not the canonical form */
     WIRE_ERR_TYPE,      /* a known field of the wrong wire type */
     WIRE_ERR_LIMIT,     /* more than a limit above allows */
-    WIRE_ERR_VALUE,     /* a value that cannot be: an id of the wrong size, first_seq 0, low > first_seq … */
+    WIRE_ERR_VALUE, /* a value that cannot be: an id of the wrong size, first_seq 0, low > first_seq … */
     WIRE_ERR_UNDEFINED, /* an event refers to a definition or context that the batch lacks */
     WIRE_ERR_VERSION,   /* a wire version that this build does not know */
     WIRE_ERR_SPACE,     /* the output buffer is too small */
@@ -90,9 +90,9 @@ typedef enum wire_type {
 
 /* One property to encode. Borrows. */
 typedef struct wire_prop {
-    uint32_t key_id;  /* 0: `key` goes inline */
-    uint8_t type;     /* wire_type */
-    uint8_t key_len;  /* of `key`, at least 1; used when key_id is 0 */
+    uint32_t key_id; /* 0: `key` goes inline */
+    uint8_t type;    /* wire_type */
+    uint8_t key_len; /* of `key`, at least 1; used when key_id is 0 */
     const char *key;
     union {
         int64_t i;
@@ -137,7 +137,7 @@ typedef struct wire_event_view {
     uint32_t priority;
     bool has_time;
     uint32_t n_props;
-    wire_span keys, ints, doubles; /* packed contents */
+    wire_span keys, ints, doubles;     /* packed contents */
     wire_span strings, blobs, inlined; /* from the first tag of the list to the end of its last value */
 } wire_event_view;
 
@@ -256,13 +256,13 @@ typedef struct wire_batch {
     uint64_t first_seq, last_seq, chain, chain_after, low, resent_through, pending, refused;
     wire_run run;
     wire_clock clock;
-    uint32_t n_items;    /* numbers: events and tombstones */
+    uint32_t n_items; /* numbers: events and tombstones */
     uint32_t n_events;
     uint64_t events_bytes; /* sum of wire_item.len */
     uint32_t n_contexts;
     wire_span contexts[WIRE_CONTEXTS_MAX]; /* Context messages */
     uint32_t context_ids[WIRE_CONTEXTS_MAX];
-    uint64_t bad_seq;    /* on error: the number at fault, 0 for the batch as a whole */
+    uint64_t bad_seq; /* on error: the number at fault, 0 for the batch as a whole */
 } wire_batch;
 
 /* Checks a whole Batch and takes it apart, events too: every event's shape, that its definitions and

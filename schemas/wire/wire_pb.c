@@ -17,8 +17,7 @@ _Static_assert(sizeof((wadi_v1_Run *)0)->sdk == WIRE_SDK_BYTES_MAX + 1, "one bou
 typedef bool (*encode_fn)(pb_ostream_t *stream, const pb_field_t *field, void *const *arg);
 
 /* nanopb takes the argument without const, and does not write through it. */
-static pb_callback_t encoder(encode_fn fn, const void *arg)
-{
+static pb_callback_t encoder(encode_fn fn, const void *arg) {
     union {
         const void *in;
         void *out;
@@ -26,16 +25,14 @@ static pb_callback_t encoder(encode_fn fn, const void *arg)
     return (pb_callback_t){.funcs.encode = fn, .arg = borrowed.out};
 }
 
-static bool span_encode(pb_ostream_t *stream, const pb_field_t *field, void *const *arg)
-{
+static bool span_encode(pb_ostream_t *stream, const pb_field_t *field, void *const *arg) {
     const wire_span *span = *arg;
     return span->n == 0 ||
            (pb_encode_tag_for_field(stream, field) && pb_encode_string(stream, span->data, span->n));
 }
 
 static wire_err message_encode(const pb_msgdesc_t *fields, const void *message, uint8_t *out, size_t cap,
-                               size_t *ret_n)
-{
+                               size_t *ret_n) {
     pb_ostream_t stream = pb_ostream_from_buffer(out, cap);
     if (!pb_encode(&stream, fields, message))
         return WIRE_ERR_SPACE;
@@ -45,8 +42,7 @@ static wire_err message_encode(const pb_msgdesc_t *fields, const void *message, 
 
 /* ---- context ---------------------------------------------------------------------------------- */
 
-static bool attributes_encode(pb_ostream_t *stream, const pb_field_t *field, void *const *arg)
-{
+static bool attributes_encode(pb_ostream_t *stream, const pb_field_t *field, void *const *arg) {
     const wire_context *context = *arg;
     for (size_t i = 0; i < context->n_attributes; i++) {
         const wadi_v1_Attribute message = {
@@ -60,8 +56,7 @@ static bool attributes_encode(pb_ostream_t *stream, const pb_field_t *field, voi
     return true;
 }
 
-static wire_err context_check(const wire_context *context)
-{
+static wire_err context_check(const wire_context *context) {
     if (context->id == 0)
         return WIRE_ERR_VALUE;
     if (context->user.n > WIRE_VALUE_BYTES_MAX || context->session.n > WIRE_VALUE_BYTES_MAX ||
@@ -77,8 +72,7 @@ static wire_err context_check(const wire_context *context)
     return WIRE_OK;
 }
 
-wire_err wire_context_encode(const wire_context *context, uint8_t *out, size_t cap, size_t *ret_n)
-{
+wire_err wire_context_encode(const wire_context *context, uint8_t *out, size_t cap, size_t *ret_n) {
     wire_err err = context_check(context);
     if (err)
         return err;
@@ -100,8 +94,7 @@ wire_err wire_context_encode(const wire_context *context, uint8_t *out, size_t c
 
 /* ---- head of a batch -------------------------------------------------------------------------- */
 
-static bool definitions_encode(pb_ostream_t *stream, const pb_field_t *field, void *const *arg)
-{
+static bool definitions_encode(pb_ostream_t *stream, const pb_field_t *field, void *const *arg) {
     const wire_batch_head *head = *arg;
     for (size_t i = 0; i < head->n_definitions; i++) {
         const wadi_v1_Definition message = {
@@ -115,8 +108,7 @@ static bool definitions_encode(pb_ostream_t *stream, const pb_field_t *field, vo
     return true;
 }
 
-static bool contexts_encode(pb_ostream_t *stream, const pb_field_t *field, void *const *arg)
-{
+static bool contexts_encode(pb_ostream_t *stream, const pb_field_t *field, void *const *arg) {
     const wire_batch_head *head = *arg;
     for (size_t i = 0; i < head->n_contexts; i++) {
         if (!pb_encode_tag_for_field(stream, field) ||
@@ -126,8 +118,7 @@ static bool contexts_encode(pb_ostream_t *stream, const pb_field_t *field, void 
     return true;
 }
 
-static bool crcs_encode(pb_ostream_t *stream, const pb_field_t *field, void *const *arg)
-{
+static bool crcs_encode(pb_ostream_t *stream, const pb_field_t *field, void *const *arg) {
     const wire_dropped *range = *arg;
     if (!pb_encode_tag(stream, PB_WT_STRING, field->tag) || !pb_encode_varint(stream, (uint64_t)range->n * 4))
         return false;
@@ -138,8 +129,7 @@ static bool crcs_encode(pb_ostream_t *stream, const pb_field_t *field, void *con
     return true;
 }
 
-static bool dropped_encode(pb_ostream_t *stream, const pb_field_t *field, void *const *arg)
-{
+static bool dropped_encode(pb_ostream_t *stream, const pb_field_t *field, void *const *arg) {
     const wire_batch_head *head = *arg;
     for (size_t i = 0; i < head->n_dropped; i++) {
         const wadi_v1_Dropped message = {
@@ -154,8 +144,7 @@ static bool dropped_encode(pb_ostream_t *stream, const pb_field_t *field, void *
     return true;
 }
 
-static wadi_v1_Run run_message(const wire_run *run)
-{
+static wadi_v1_Run run_message(const wire_run *run) {
     wadi_v1_Run message = {
         .ordinal = run->ordinal,
         .nonce = run->nonce,
@@ -168,8 +157,7 @@ static wadi_v1_Run run_message(const wire_run *run)
     return message;
 }
 
-static wadi_v1_Clock clock_message(const wire_clock *clock)
-{
+static wadi_v1_Clock clock_message(const wire_clock *clock) {
     wadi_v1_Clock message = {
         .boot_us = clock->boot_us,
         .wall_us = clock->wall_us,
@@ -183,8 +171,7 @@ static wadi_v1_Clock clock_message(const wire_clock *clock)
     return message;
 }
 
-static wire_err head_check(const wire_batch_head *head)
-{
+static wire_err head_check(const wire_batch_head *head) {
     if (head->low == 0 || head->low > head->first_seq || head->first_seq > INT64_MAX)
         return WIRE_ERR_VALUE;
     if (head->n_definitions > WIRE_DEFINITIONS_MAX || head->n_contexts > WIRE_CONTEXTS_MAX ||
@@ -205,8 +192,7 @@ static wire_err head_check(const wire_batch_head *head)
     return WIRE_OK;
 }
 
-wire_err wire_batch_head_encode(const wire_batch_head *head, uint8_t *out, size_t cap, size_t *ret_n)
-{
+wire_err wire_batch_head_encode(const wire_batch_head *head, uint8_t *out, size_t cap, size_t *ret_n) {
     const wire_err err = head_check(head);
     if (err)
         return err;
@@ -233,8 +219,7 @@ wire_err wire_batch_head_encode(const wire_batch_head *head, uint8_t *out, size_
 
 /* ---- ack -------------------------------------------------------------------------------------- */
 
-wire_err wire_ack_encode(const wire_ack *ack, uint8_t *out, size_t cap, size_t *ret_n)
-{
+wire_err wire_ack_encode(const wire_ack *ack, uint8_t *out, size_t cap, size_t *ret_n) {
     wadi_v1_Ack message = {
         .status = (wadi_v1_Status)ack->status,
         .agreed_through = ack->agreed_through,
@@ -253,8 +238,7 @@ wire_err wire_ack_encode(const wire_ack *ack, uint8_t *out, size_t cap, size_t *
 }
 
 /* nanopb says what went wrong in words only. */
-static wire_err decode_err(const char *what)
-{
+static wire_err decode_err(const char *what) {
     static const struct {
         const char *what;
         wire_err err;
@@ -273,8 +257,7 @@ static wire_err decode_err(const char *what)
     return WIRE_ERR_MALFORMED;
 }
 
-wire_err wire_ack_decode(const uint8_t *data, size_t n, wire_ack *ret_ack)
-{
+wire_err wire_ack_decode(const uint8_t *data, size_t n, wire_ack *ret_ack) {
     wadi_v1_Ack message = wadi_v1_Ack_init_zero;
     pb_istream_t stream = pb_istream_from_buffer(data, n);
     if (!pb_decode(&stream, wadi_v1_Ack_fields, &message))

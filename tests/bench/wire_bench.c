@@ -6,12 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-enum {
-    EVENTS = 400,
-    ROUNDS = 400,
-    REPEATS = 15,
-    BODY_BYTES_MAX = 1 << 20
-};
+enum { EVENTS = 400, ROUNDS = 400, REPEATS = 15, BODY_BYTES_MAX = 1 << 20 };
 
 static const char *const paths[] = {"/pricing", "/", "/docs/install", "/blog/2026/10/a-year-of-rain",
                                     "/login"};
@@ -27,14 +22,12 @@ typedef struct bench_state {
     wire_batch batch;
 } bench_state;
 
-static wire_prop prop_text(uint32_t key_id, const char *text)
-{
+static wire_prop prop_text(uint32_t key_id, const char *text) {
     return (wire_prop){.key_id = key_id, .type = WIRE_STRING, .v.s = {text, strlen(text)}};
 }
 
 /* Two strings, two integers, a double and a truth value; values differ from event to event. */
-static void events_fill(bench_state *bench)
-{
+static void events_fill(bench_state *bench) {
     for (uint32_t i = 0; i < EVENTS; i++) {
         const uint32_t mix = i * 2654435761u >> 7;
         wire_prop *const props = bench->props[i];
@@ -49,8 +42,7 @@ static void events_fill(bench_state *bench)
     }
 }
 
-static void batch_fill(bench_state *bench)
-{
+static void batch_fill(bench_state *bench) {
     static const char *const names[] = {"path", "title", "status", "bytes", "seconds", "cached", "page_view"};
     wire_definition definitions[7];
     for (uint32_t i = 0; i < 7; i++)
@@ -75,8 +67,7 @@ static void batch_fill(bench_state *bench)
     }
 }
 
-static void encode_round(bench_state *bench)
-{
+static void encode_round(bench_state *bench) {
     uint8_t out[512];
     for (uint32_t i = 0; i < EVENTS; i++) {
         const size_t n = wire_event_size(&bench->events[i]);
@@ -86,8 +77,7 @@ static void encode_round(bench_state *bench)
     }
 }
 
-static void event_scan_round(bench_state *bench)
-{
+static void event_scan_round(bench_state *bench) {
     for (uint32_t i = 0; i < EVENTS; i++) {
         wire_event_view view;
         if (wire_event_scan(bench->body + bench->items[i].off, bench->items[i].len, &view) != WIRE_OK)
@@ -96,29 +86,25 @@ static void event_scan_round(bench_state *bench)
     }
 }
 
-static void scan_round(bench_state *bench)
-{
+static void scan_round(bench_state *bench) {
     if (wire_batch_scan(bench->body, bench->n, bench->items, EVENTS, &bench->dict, &bench->batch) != WIRE_OK)
         abort();
 }
 
-static void rescan_round(bench_state *bench)
-{
+static void rescan_round(bench_state *bench) {
     if (wire_batch_rescan(bench->body, bench->n, bench->items, EVENTS, &bench->dict, &bench->batch) !=
         WIRE_OK)
         abort();
 }
 
-static double now_ns(void)
-{
+static double now_ns(void) {
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
 }
 
 /* The best of some repeats: what the code costs when the machine does nothing else. */
-static void bench_run(const char *name, bench_state *bench, void (*round)(bench_state *bench))
-{
+static void bench_run(const char *name, bench_state *bench, void (*round)(bench_state *bench)) {
     double best = 1e18;
     for (int repeat = 0; repeat < REPEATS; repeat++) {
         const double begin = now_ns();
@@ -132,8 +118,7 @@ static void bench_run(const char *name, bench_state *bench, void (*round)(bench_
     printf("{\"bench\":\"wire.%s\",\"ns_per_event\":%.1f,\"event_bytes\":%.1f}\n", name, best, bytes);
 }
 
-int main(void)
-{
+int main(void) {
     static bench_state bench;
     events_fill(&bench);
     batch_fill(&bench);

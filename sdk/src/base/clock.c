@@ -6,30 +6,19 @@
 #include <time.h>
 #include <unistd.h>
 
-static int64_t clock_us(clockid_t id)
-{
+static int64_t clock_us(clockid_t id) {
     struct timespec ts = {0, 0};
     (void)clock_gettime(id, &ts);
     return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
-uint64_t base_boot_us(void)
-{
-    return (uint64_t)clock_us(CLOCK_BOOTTIME);
-}
+uint64_t base_boot_us(void) { return (uint64_t)clock_us(CLOCK_BOOTTIME); }
 
-uint64_t base_mono_us(void)
-{
-    return (uint64_t)clock_us(CLOCK_MONOTONIC);
-}
+uint64_t base_mono_us(void) { return (uint64_t)clock_us(CLOCK_MONOTONIC); }
 
-int64_t base_wall_us(void)
-{
-    return clock_us(CLOCK_REALTIME);
-}
+int64_t base_wall_us(void) { return clock_us(CLOCK_REALTIME); }
 
-static int hex_digit(char c)
-{
+static int hex_digit(char c) {
     if (c >= '0' && c <= '9')
         return c - '0';
     if (c >= 'a' && c <= 'f')
@@ -38,8 +27,7 @@ static int hex_digit(char c)
 }
 
 /* The kernel writes a UUID: 32 digits in groups with dashes between. False for anything else. */
-static bool uuid_parse(const char *text, size_t n, uint8_t ret_id[16])
-{
+static bool uuid_parse(const char *text, size_t n, uint8_t ret_id[16]) {
     uint8_t id[16] = {0};
     size_t digits = 0;
     for (size_t i = 0; i < n && digits < 32; i++) {
@@ -57,8 +45,7 @@ static bool uuid_parse(const char *text, size_t n, uint8_t ret_id[16])
     return true;
 }
 
-void base_boot_id(uint8_t ret_id[16])
-{
+void base_boot_id(uint8_t ret_id[16]) {
     memset(ret_id, 0, 16);
     const int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
     if (fd < 0)

@@ -35,15 +35,12 @@
     ROW_4(entry, n), ROW_4(entry, (n) + 4u), ROW_4(entry, (n) + 8u), ROW_4(entry, (n) + 12u)
 #define ROW_64(entry, n) \
     ROW_16(entry, n), ROW_16(entry, (n) + 16u), ROW_16(entry, (n) + 32u), ROW_16(entry, (n) + 48u)
-#define TABLE(entry)                                                                    \
-    {                                                                                   \
-        ROW_64(entry, 0u), ROW_64(entry, 64u), ROW_64(entry, 128u), ROW_64(entry, 192u) \
-    }
+#define TABLE(entry) \
+    { ROW_64(entry, 0u), ROW_64(entry, 64u), ROW_64(entry, 128u), ROW_64(entry, 192u) }
 
 static const uint32_t table[4][256] = {TABLE(ENTRY_0), TABLE(ENTRY_1), TABLE(ENTRY_2), TABLE(ENTRY_3)};
 
-uint32_t base_crc32c_portable(uint32_t crc, const void *data, size_t n)
-{
+uint32_t base_crc32c_portable(uint32_t crc, const void *data, size_t n) {
     const uint8_t *p = data;
     uint32_t state = ~crc;
     for (; n >= 4; n -= 4, p += 4) {
@@ -80,15 +77,13 @@ static const uint32_t lane_shift[LANE_WORDS_MAX][2] = {
     {0xebb883bd, 0x71d111a8}, {0xb3e32c28, 0x299847d5}, {0x064f7f26, 0xffd852c6}, {0xdd7e3b0c, 0xb9e02b86},
 };
 
-static inline uint64_t word_load(const uint8_t *p)
-{
+static inline uint64_t word_load(const uint8_t *p) {
     uint64_t word;
     memcpy(&word, p, 8);
     return word;
 }
 
-__attribute__((target("sse4.2,pclmul"))) static inline uint64_t lane_move(uint64_t state, uint32_t shift)
-{
+__attribute__((target("sse4.2,pclmul"))) static inline uint64_t lane_move(uint64_t state, uint32_t shift) {
     const __m128i a = _mm_cvtsi64_si128((long long)state);
     const __m128i b = _mm_cvtsi32_si128((int)shift);
     return (uint64_t)_mm_cvtsi128_si64(_mm_clmulepi64_si128(a, b, 0));
@@ -96,8 +91,7 @@ __attribute__((target("sse4.2,pclmul"))) static inline uint64_t lane_move(uint64
 
 /* 3 * k words. */
 __attribute__((target("sse4.2,pclmul"))) static inline uint64_t lanes(uint64_t state, const uint8_t *p,
-                                                                      size_t k)
-{
+                                                                      size_t k) {
     const uint8_t *second = p + 8 * k, *third = second + 8 * k, *last = second - 8;
     uint64_t a = state, b = 0, c = 0;
     for (; p < last; p += 8, second += 8, third += 8) {
@@ -112,8 +106,7 @@ __attribute__((target("sse4.2,pclmul"))) static inline uint64_t lanes(uint64_t s
 }
 
 __attribute__((target("sse4.2,pclmul"))) static uint32_t crc32c_sse42(uint32_t crc, const void *data,
-                                                                      size_t n)
-{
+                                                                      size_t n) {
     const uint8_t *p = data;
     uint64_t state = ~crc;
     while (n >= 48) {
@@ -152,8 +145,7 @@ static uint32_t crc32c_first(uint32_t crc, const void *data, size_t n);
 static _Atomic(crc32c_fn) crc32c_chosen = crc32c_first;
 
 /* CPUID is asked directly because __builtin_cpu_supports brings a constructor with it. */
-static uint32_t crc32c_first(uint32_t crc, const void *data, size_t n)
-{
+static uint32_t crc32c_first(uint32_t crc, const void *data, size_t n) {
     unsigned a, b, c = 0, d;
     const bool known = __get_cpuid(1, &a, &b, &c, &d) != 0;
     const crc32c_fn fn = known && (c & bit_SSE4_2) && (c & bit_PCLMUL) ? crc32c_sse42 : base_crc32c_portable;
@@ -161,15 +153,13 @@ static uint32_t crc32c_first(uint32_t crc, const void *data, size_t n)
     return fn(crc, data, n);
 }
 
-uint32_t base_crc32c(uint32_t crc, const void *data, size_t n)
-{
+uint32_t base_crc32c(uint32_t crc, const void *data, size_t n) {
     return atomic_load_explicit(&crc32c_chosen, memory_order_relaxed)(crc, data, n);
 }
 
 #elif defined(__ARM_FEATURE_CRC32)
 
-uint32_t base_crc32c(uint32_t crc, const void *data, size_t n)
-{
+uint32_t base_crc32c(uint32_t crc, const void *data, size_t n) {
     const uint8_t *p = data;
     uint32_t state = ~crc;
     for (; n >= 8; n -= 8, p += 8) {
@@ -184,9 +174,6 @@ uint32_t base_crc32c(uint32_t crc, const void *data, size_t n)
 
 #else
 
-uint32_t base_crc32c(uint32_t crc, const void *data, size_t n)
-{
-    return base_crc32c_portable(crc, data, n);
-}
+uint32_t base_crc32c(uint32_t crc, const void *data, size_t n) { return base_crc32c_portable(crc, data, n); }
 
 #endif

@@ -12,8 +12,7 @@
 static random_event event;
 static uint8_t by_hand[WIRE_EVENT_BYTES_MAX], by_nanopb[WIRE_EVENT_BYTES_MAX];
 
-static void test_event_when_random_then_same_bytes_as_nanopb(void **state)
-{
+static void test_event_when_random_then_same_bytes_as_nanopb(void **state) {
     (void)state;
     static reference_event reference;
     static wire_prop props[WIRE_PROPS_MAX];
@@ -38,8 +37,7 @@ static void test_event_when_random_then_same_bytes_as_nanopb(void **state)
     }
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_event_when_random_then_same_bytes_as_nanopb),
     };

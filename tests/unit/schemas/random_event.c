@@ -5,21 +5,18 @@
 #include <string.h>
 #include <time.h>
 
-uint64_t random_rounds(const char *variable, uint64_t fallback)
-{
+uint64_t random_rounds(const char *variable, uint64_t fallback) {
     const char *text = getenv(variable);
     return text ? strtoull(text, NULL, 10) : fallback;
 }
 
-random_source random_open(const char *what)
-{
+random_source random_open(const char *what) {
     const uint64_t seed = random_rounds("WADI_TEST_SEED", (uint64_t)time(NULL));
     printf("%s: WADI_TEST_SEED=%llu\n", what, (unsigned long long)seed);
     return (random_source){seed};
 }
 
-uint64_t random_next(random_source *random)
-{
+uint64_t random_next(random_source *random) {
     random->state += UINT64_C(0x9E3779B97F4A7C15);
     uint64_t x = random->state;
     x = (x ^ x >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
@@ -27,19 +24,14 @@ uint64_t random_next(random_source *random)
     return x ^ x >> 31;
 }
 
-uint64_t random_below(random_source *random, uint64_t n)
-{
-    return random_next(random) % n;
-}
+uint64_t random_below(random_source *random, uint64_t n) { return random_next(random) % n; }
 
-uint64_t random_bits(random_source *random, unsigned bits)
-{
+uint64_t random_bits(random_source *random, unsigned bits) {
     const uint64_t width = random_below(random, bits + 1);
     return width == 0 ? 0 : random_next(random) >> (64 - width);
 }
 
-static size_t random_count(random_source *random)
-{
+static size_t random_count(random_source *random) {
     switch (random_below(random, 50)) {
     case 0:
         return random_below(random, WIRE_PROPS_MAX + 1);
@@ -50,8 +42,7 @@ static size_t random_count(random_source *random)
     }
 }
 
-static size_t random_text_bytes(random_source *random)
-{
+static size_t random_text_bytes(random_source *random) {
     switch (random_below(random, 200)) {
     case 0:
         return random_below(random, 5000);
@@ -62,8 +53,7 @@ static size_t random_text_bytes(random_source *random)
     }
 }
 
-static uint32_t random_id(random_source *random, uint32_t id_max)
-{
+static uint32_t random_id(random_source *random, uint32_t id_max) {
     if (random_below(random, 10) == 0)
         return 0;
     if (id_max)
@@ -71,8 +61,7 @@ static uint32_t random_id(random_source *random, uint32_t id_max)
     return (uint32_t)random_bits(random, 29);
 }
 
-static wire_prop random_prop(random_event *event, random_source *random, uint32_t id_max)
-{
+static wire_prop random_prop(random_event *event, random_source *random, uint32_t id_max) {
     const uint8_t *const text = event->bytes + random_below(random, 256);
     wire_prop prop = {.key_id = random_id(random, id_max), .type = (uint8_t)random_below(random, 6)};
     if (prop.key_id == 0) {
@@ -92,8 +81,7 @@ static wire_prop random_prop(random_event *event, random_source *random, uint32_
     return prop;
 }
 
-static void random_event_try(random_event *event, random_source *random, uint32_t id_max)
-{
+static void random_event_try(random_event *event, random_source *random, uint32_t id_max) {
     wire_event *const ev = &event->event;
     *ev = (wire_event){
         .name_id = random_id(random, id_max),
@@ -114,8 +102,7 @@ static void random_event_try(random_event *event, random_source *random, uint32_
         event->props[i] = random_prop(event, random, id_max);
 }
 
-void random_event_fill(random_event *event, random_source *random, uint32_t id_max)
-{
+void random_event_fill(random_event *event, random_source *random, uint32_t id_max) {
     for (size_t i = 0; i < sizeof event->bytes; i += 8) {
         const uint64_t word = random_next(random);
         memcpy(event->bytes + i, &word, 8);

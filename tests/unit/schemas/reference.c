@@ -6,8 +6,7 @@
 
 /* ---- encoding --------------------------------------------------------------------------------- */
 
-static bool texts_encode(pb_ostream_t *stream, const pb_field_t *field, void *const *arg)
-{
+static bool texts_encode(pb_ostream_t *stream, const pb_field_t *field, void *const *arg) {
     const reference_texts *texts = *arg;
     for (uint32_t i = 0; i < texts->n; i++) {
         if (!pb_encode_tag_for_field(stream, field) ||
@@ -17,13 +16,11 @@ static bool texts_encode(pb_ostream_t *stream, const pb_field_t *field, void *co
     return true;
 }
 
-static void text_add(reference_texts *texts, const void *data, size_t n)
-{
+static void text_add(reference_texts *texts, const void *data, size_t n) {
     texts->items[texts->n++] = (wire_span){data, n};
 }
 
-static void prop_add(reference_event *event, const wire_prop *prop)
-{
+static void prop_add(reference_event *event, const wire_prop *prop) {
     wadi_v1_Event *const message = &event->message;
     message->keys[message->keys_count++] = prop->key_id << 3 | prop->type;
     if (prop->key_id == 0)
@@ -38,8 +35,7 @@ static void prop_add(reference_event *event, const wire_prop *prop)
         message->doubles[message->doubles_count++] = prop->v.d;
 }
 
-size_t reference_event_encode(const wire_event *ev, uint8_t *out, size_t cap)
-{
+size_t reference_event_encode(const wire_event *ev, uint8_t *out, size_t cap) {
     static reference_event event;
     wadi_v1_Event *const message = &event.message;
     *message = (wadi_v1_Event){
@@ -64,8 +60,7 @@ size_t reference_event_encode(const wire_event *ev, uint8_t *out, size_t cap)
 
 /* ---- decoding --------------------------------------------------------------------------------- */
 
-static bool text_decode(pb_istream_t *stream, const pb_field_t *field, void **arg)
-{
+static bool text_decode(pb_istream_t *stream, const pb_field_t *field, void **arg) {
     (void)field;
     reference_texts *texts = *arg;
     if (texts->n == WIRE_PROPS_MAX + 1)
@@ -75,8 +70,7 @@ static bool text_decode(pb_istream_t *stream, const pb_field_t *field, void **ar
     return pb_read(stream, NULL, stream->bytes_left);
 }
 
-static bool event_decode(pb_istream_t *stream, reference_event *event)
-{
+static bool event_decode(pb_istream_t *stream, reference_event *event) {
     event->message = (wadi_v1_Event){
         .strings = {.funcs.decode = text_decode, .arg = &event->strings},
         .blobs = {.funcs.decode = text_decode, .arg = &event->blobs},
@@ -86,38 +80,33 @@ static bool event_decode(pb_istream_t *stream, reference_event *event)
     return pb_decode(stream, wadi_v1_Event_fields, &event->message);
 }
 
-bool reference_event_decode(const uint8_t *data, size_t n, reference_event *ret_event)
-{
+bool reference_event_decode(const uint8_t *data, size_t n, reference_event *ret_event) {
     pb_istream_t stream = pb_istream_from_buffer(data, n);
     return event_decode(&stream, ret_event);
 }
 
-static bool events_decode(pb_istream_t *stream, const pb_field_t *field, void **arg)
-{
+static bool events_decode(pb_istream_t *stream, const pb_field_t *field, void **arg) {
     (void)field;
     static reference_event event;
     ((reference_batch *)*arg)->n_events++;
     return event_decode(stream, &event);
 }
 
-static bool definitions_decode(pb_istream_t *stream, const pb_field_t *field, void **arg)
-{
+static bool definitions_decode(pb_istream_t *stream, const pb_field_t *field, void **arg) {
     (void)field;
     wadi_v1_Definition message = wadi_v1_Definition_init_zero;
     ((reference_batch *)*arg)->n_definitions++;
     return pb_decode(stream, wadi_v1_Definition_fields, &message);
 }
 
-static bool attributes_decode(pb_istream_t *stream, const pb_field_t *field, void **arg)
-{
+static bool attributes_decode(pb_istream_t *stream, const pb_field_t *field, void **arg) {
     (void)field;
     wadi_v1_Attribute message = wadi_v1_Attribute_init_zero;
     ((reference_batch *)*arg)->n_attributes++;
     return pb_decode(stream, wadi_v1_Attribute_fields, &message);
 }
 
-static bool contexts_decode(pb_istream_t *stream, const pb_field_t *field, void **arg)
-{
+static bool contexts_decode(pb_istream_t *stream, const pb_field_t *field, void **arg) {
     (void)field;
     wadi_v1_Context message = wadi_v1_Context_init_zero;
     message.attributes = (pb_callback_t){.funcs.decode = attributes_decode, .arg = *arg};
@@ -125,8 +114,7 @@ static bool contexts_decode(pb_istream_t *stream, const pb_field_t *field, void 
     return pb_decode(stream, wadi_v1_Context_fields, &message);
 }
 
-static bool crcs_decode(pb_istream_t *stream, const pb_field_t *field, void **arg)
-{
+static bool crcs_decode(pb_istream_t *stream, const pb_field_t *field, void **arg) {
     (void)field;
     while (stream->bytes_left > 0) {
         uint32_t crc;
@@ -137,16 +125,14 @@ static bool crcs_decode(pb_istream_t *stream, const pb_field_t *field, void **ar
     return true;
 }
 
-static bool dropped_decode(pb_istream_t *stream, const pb_field_t *field, void **arg)
-{
+static bool dropped_decode(pb_istream_t *stream, const pb_field_t *field, void **arg) {
     (void)field;
     wadi_v1_Dropped message = wadi_v1_Dropped_init_zero;
     message.crcs = (pb_callback_t){.funcs.decode = crcs_decode, .arg = *arg};
     return pb_decode(stream, wadi_v1_Dropped_fields, &message);
 }
 
-bool reference_batch_decode(const uint8_t *data, size_t n, reference_batch *ret_batch)
-{
+bool reference_batch_decode(const uint8_t *data, size_t n, reference_batch *ret_batch) {
     *ret_batch = (reference_batch){.message = {
                                        .definitions = {.funcs.decode = definitions_decode, .arg = ret_batch},
                                        .contexts = {.funcs.decode = contexts_decode, .arg = ret_batch},
@@ -159,26 +145,22 @@ bool reference_batch_decode(const uint8_t *data, size_t n, reference_batch *ret_
 
 /* ---- one form --------------------------------------------------------------------------------- */
 
-static void name_set(wire_event *ev, wire_span name)
-{
+static void name_set(wire_event *ev, wire_span name) {
     ev->name = (const char *)name.data;
     ev->name_len = (uint8_t)name.n;
 }
 
-static void key_set(wire_prop *prop, wire_span key)
-{
+static void key_set(wire_prop *prop, wire_span key) {
     prop->key = (const char *)key.data;
     prop->key_len = (uint8_t)key.n;
 }
 
-static void text_set(wire_prop *prop, wire_span text)
-{
+static void text_set(wire_prop *prop, wire_span text) {
     prop->v.s.data = text.data;
     prop->v.s.n = text.n;
 }
 
-void event_from_reference(const reference_event *reference, wire_event *ret_ev, wire_prop *props)
-{
+void event_from_reference(const reference_event *reference, wire_event *ret_ev, wire_prop *props) {
     const wadi_v1_Event *message = &reference->message;
     uint32_t string = 0, blob = 0, inlined = 0, integer = 0, number = 0;
     *ret_ev = (wire_event){
@@ -209,8 +191,7 @@ void event_from_reference(const reference_event *reference, wire_event *ret_ev, 
     }
 }
 
-void event_from_view(const wire_event_view *view, wire_event *ret_ev, wire_prop *props)
-{
+void event_from_view(const wire_event_view *view, wire_event *ret_ev, wire_prop *props) {
     *ret_ev = (wire_event){
         .name_id = view->name,
         .at_us = view->at_us,
@@ -236,13 +217,11 @@ void event_from_view(const wire_event_view *view, wire_event *ret_ev, wire_prop 
     }
 }
 
-static bool bytes_equal(const void *a, size_t a_n, const void *b, size_t b_n)
-{
+static bool bytes_equal(const void *a, size_t a_n, const void *b, size_t b_n) {
     return a_n == b_n && (a_n == 0 || memcmp(a, b, a_n) == 0);
 }
 
-static bool prop_equal(const wire_prop *a, const wire_prop *b)
-{
+static bool prop_equal(const wire_prop *a, const wire_prop *b) {
     if (a->key_id != b->key_id || a->type != b->type || !bytes_equal(a->key, a->key_len, b->key, b->key_len))
         return false;
     if (a->type == WIRE_STRING || a->type == WIRE_BYTES)
@@ -252,8 +231,7 @@ static bool prop_equal(const wire_prop *a, const wire_prop *b)
     return a->type != WIRE_DOUBLE || memcmp(&a->v.d, &b->v.d, sizeof a->v.d) == 0;
 }
 
-bool event_equal(const wire_event *a, const wire_event *b)
-{
+bool event_equal(const wire_event *a, const wire_event *b) {
     if (a->name_id != b->name_id || a->at_us != b->at_us || a->context != b->context ||
         a->priority != b->priority)
         return false;
