@@ -6,24 +6,26 @@
 #   $(wadi_cache_dir)/<name>-<version>-<key>/{include,lib}     key: the source's checksum and the recipe
 #   $(wadi_cache_dir)/<name>.<recipe>                          symbolic link to the one that this tree uses
 #
-# The recipe covers this file, the release and the architecture, so a warm cache needs no network.
+# The recipe is deps_make_<name> below, the release and the architecture: a warm cache needs no network.
 # The directory is safe to delete, and safe to fill from two processes at once: a lock, a build in a
 # temporary directory, and a rename at the end.
 
 deps_names=(mbedtls llhttp)
-deps_source=${BASH_SOURCE[0]}
 
 deps_recipe() {
-    { cat "$deps_source" && . /etc/os-release && echo "$ID ${VERSION_ID:-}" && dpkg --print-architecture; } |
-        sha256sum | cut -c1-12
+    (
+        declare -f "deps_make_$1"
+        . /etc/os-release
+        echo "$ID ${VERSION_ID:-}"
+        dpkg --print-architecture
+    ) | sha256sum | cut -c1-12
 }
 
 # Prints name=directory for each library; fails when one is missing.
 deps_prefixes() {
-    local name recipe prefix
-    recipe=$(deps_recipe)
+    local name prefix
     for name in "${deps_names[@]}"; do
-        prefix=$(readlink -e "$(wadi_cache_dir)/$name.$recipe") || return 1
+        prefix=$(readlink -e "$(wadi_cache_dir)/$name.$(deps_recipe "$name")") || return 1
         echo "$name=$prefix"
     done
 }
@@ -51,7 +53,7 @@ deps_fill() {
 deps_publish() {
     local cache=$1 name=$2 prefix=$3 version checksum recipe place link
     read -r version checksum <"$prefix/identity"
-    recipe=$(deps_recipe)
+    recipe=$(deps_recipe "$name")
     place=$name-${version%%[-~]*}-$(echo "$checksum $recipe" | sha256sum | cut -c1-12)
     link=$cache/$name.$recipe
     rm -rf "${cache:?}/$place" # nobody uses it: its link was missing
@@ -85,7 +87,7 @@ deps_apt_init() {
     mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
     printf "%s $signed $mirror trixie main\n" deb deb-src >"$work/sources.list"
     say "fetching ${deps_names[*]} of Debian 13 from $mirror (private apt configuration)"
-    deps_apt "$work" update || die "cannot read Debian 13's package lists from $mirror"
+    deps_apt "$work" -o APT::Update::Error-Mode=any update || die "cannot read Debian 13's package lists from $mirror"
 }
 
 # mbedTLS: static, so that libwadi.so and the collector carry it, with hidden symbols.

@@ -42,7 +42,10 @@ packages_install() {
 
 main() {
     case ${1:-build} in
-        --prefixes) deps_prefixes && return ;;
+        --prefixes)
+            deps_prefixes
+            return
+            ;;
         build) packages_install "${packages_build[@]}" ;;
         test) packages_install "${packages_build[@]}" "${packages_test[@]}" ;;
         ci) packages_install "${packages_build[@]}" "${packages_test[@]}" "${packages_ci[@]}" ;;
