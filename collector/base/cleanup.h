@@ -18,19 +18,14 @@
 #define CLEANUP_FILE CLEANUP(cleanup_file)
 
 /* `pointer` is the address of the variable, whatever it points to; void ** would not fit them all. */
-static inline void cleanup_free(void *pointer)
-{
-    free(*(void **)pointer);
-}
+static inline void cleanup_free(void *pointer) { free(*(void **)pointer); }
 
-static inline void cleanup_close(const int *fd)
-{
+static inline void cleanup_close(const int *fd) {
     if (*fd >= 0)
         close(*fd);
 }
 
-static inline void cleanup_file(FILE **file)
-{
+static inline void cleanup_file(FILE **file) {
     if (*file)
         fclose(*file);
 }

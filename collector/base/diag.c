@@ -15,26 +15,20 @@ static const uint64_t site_window_s = 10;
 static _Atomic int level_least = DIAG_INFO;
 static _Atomic int output_fd = STDERR_FILENO;
 
-void diag_level_set(enum diag_level level)
-{
+void diag_level_set(enum diag_level level) {
     atomic_store_explicit(&level_least, (int)level, memory_order_relaxed);
 }
 
-void diag_fd_set(int fd)
-{
-    atomic_store_explicit(&output_fd, fd, memory_order_relaxed);
-}
+void diag_fd_set(int fd) { atomic_store_explicit(&output_fd, fd, memory_order_relaxed); }
 
-static const char *level_name(enum diag_level level)
-{
+static const char *level_name(enum diag_level level) {
     static const char *const names[] = {"debug", "info", "warn", "error"};
     return names[level];
 }
 
 /* Whether the site may speak. A race between threads at a window's edge lets a line more or less
  * through, and that is all it does. */
-static bool site_admits(struct diag_site *site, uint64_t now_s, uint32_t *ret_suppressed)
-{
+static bool site_admits(struct diag_site *site, uint64_t now_s, uint32_t *ret_suppressed) {
     uint64_t window = now_s / site_window_s + 1;
     if (atomic_exchange_explicit(&site->window, window, memory_order_relaxed) != window)
         atomic_store_explicit(&site->lines, 0, memory_order_relaxed);
@@ -47,16 +41,14 @@ static bool site_admits(struct diag_site *site, uint64_t now_s, uint32_t *ret_su
 }
 
 /* A bare value must not hold what logfmt takes for a separator. */
-static bool value_is_bare(const char *value)
-{
+static bool value_is_bare(const char *value) {
     for (const char *c = value; *c; c++)
         if (*c <= ' ' || *c == '=' || *c == '"' || *c == '\\' || *c == 0x7f)
             return false;
     return *value != '\0';
 }
 
-static void value_put(struct text *line, const char *value)
-{
+static void value_put(struct text *line, const char *value) {
     if (value_is_bare(value)) {
         text_put(line, value);
         return;
@@ -66,8 +58,7 @@ static void value_put(struct text *line, const char *value)
     text_put(line, "\"");
 }
 
-static void field_put(struct text *line, const struct diag_field *field)
-{
+static void field_put(struct text *line, const struct diag_field *field) {
     text_printf(line, " %s=", field->key);
     switch (field->type) {
     case DIAG_TYPE_STR:
@@ -86,8 +77,7 @@ static void field_put(struct text *line, const struct diag_field *field)
 }
 
 /* A line that cannot be written has nowhere to be reported. */
-static void line_write(const struct text *line)
-{
+static void line_write(const struct text *line) {
     int fd = atomic_load_explicit(&output_fd, memory_order_relaxed);
     ssize_t written;
     do
@@ -96,8 +86,7 @@ static void line_write(const struct text *line)
 }
 
 void diag_write(struct diag_site *site, enum diag_level level, const char *message,
-                const struct diag_field *fields)
-{
+                const struct diag_field *fields) {
     if ((int)level < atomic_load_explicit(&level_least, memory_order_relaxed))
         return;
     int errno_kept = errno;

@@ -12,26 +12,13 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-enum diag_level {
-    DIAG_DEBUG,
-    DIAG_INFO,
-    DIAG_WARN,
-    DIAG_ERROR
-};
+enum diag_level { DIAG_DEBUG, DIAG_INFO, DIAG_WARN, DIAG_ERROR };
 
-enum {
-    DIAG_LINE_MAX = 1024,
-    DIAG_SITE_LINES_MAX = 10
-};
+enum { DIAG_LINE_MAX = 1024, DIAG_SITE_LINES_MAX = 10 };
 
 struct diag_field {
     const char *key; /* NULL ends a list */
-    enum diag_type {
-        DIAG_TYPE_STR,
-        DIAG_TYPE_INT,
-        DIAG_TYPE_UINT,
-        DIAG_TYPE_ID
-    } type;
+    enum diag_type { DIAG_TYPE_STR, DIAG_TYPE_INT, DIAG_TYPE_UINT, DIAG_TYPE_ID } type;
     union {
         const char *string; /* NULL shows as an empty string */
         int64_t integer;

@@ -59,18 +59,12 @@
     X(SINK_ERROR, "reason")
 
 #define METRIC_VALUE_ENUMERATOR(label, name, text) METRIC_##label##_##name,
-#define METRIC_LABEL_ENUM(label, shown)                                        \
-    enum {                                                                     \
-        METRIC_VALUES_##label(METRIC_VALUE_ENUMERATOR) METRIC_##label##_VALUES \
-    };
+#define METRIC_LABEL_ENUM(label, shown) \
+    enum { METRIC_VALUES_##label(METRIC_VALUE_ENUMERATOR) METRIC_##label##_VALUES };
 METRIC_LABELS(METRIC_LABEL_ENUM)
 #undef METRIC_LABEL_ENUM
 #undef METRIC_VALUE_ENUMERATOR
 
-enum {
-    METRIC_NONE_VALUES = 1,
-    METRIC_VERSION_VALUES = 1,
-    METRIC_SINK_VALUES = 16
-};
+enum { METRIC_NONE_VALUES = 1, METRIC_VERSION_VALUES = 1, METRIC_SINK_VALUES = 16 };
 
 #endif

@@ -7,16 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum metric_type {
-    COUNTER,
-    GAUGE,
-    HISTOGRAM_LATENCY,
-    HISTOGRAM_AGE
-};
-enum metric_unit {
-    COUNT,
-    SECONDS
-};
+enum metric_type { COUNTER, GAUGE, HISTOGRAM_LATENCY, HISTOGRAM_AGE };
+enum metric_unit { COUNT, SECONDS };
 
 enum label_id {
     LABEL_NONE,
@@ -26,9 +18,7 @@ enum label_id {
     METRIC_LABELS(LABEL_ENUMERATOR)
 };
 
-enum {
-    BUCKETS = 16
-};
+enum { BUCKETS = 16 };
 
 static const uint64_t buckets_us[][BUCKETS] = {
     [HISTOGRAM_LATENCY] = {100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000,
@@ -93,8 +83,7 @@ struct label_list {
 
 static unsigned sinks_count;
 
-static struct label_list label_of(enum label_id id)
-{
+static struct label_list label_of(enum label_id id) {
     static const char *const nothing[] = {""};
     switch (id) {
     case LABEL_NONE:
@@ -111,29 +100,22 @@ static struct label_list label_of(enum label_id id)
     return (struct label_list){0};
 }
 
-static bool is_histogram(const struct metric *m)
-{
+static bool is_histogram(const struct metric *m) {
     return m->type == HISTOGRAM_LATENCY || m->type == HISTOGRAM_AGE;
 }
 
-static _Atomic uint64_t *series_of(enum metric_id id, unsigned index)
-{
+static _Atomic uint64_t *series_of(enum metric_id id, unsigned index) {
     assert(id < METRIC_ID_COUNT && index < metrics[id].series_max);
     return metrics[id].cells + (size_t)index * metrics[id].cells_per_series;
 }
 
-static uint64_t cell_load(_Atomic uint64_t *cell)
-{
-    return atomic_load_explicit(cell, memory_order_relaxed);
-}
+static uint64_t cell_load(_Atomic uint64_t *cell) { return atomic_load_explicit(cell, memory_order_relaxed); }
 
-static void cell_add(_Atomic uint64_t *cell, uint64_t n)
-{
+static void cell_add(_Atomic uint64_t *cell, uint64_t n) {
     atomic_fetch_add_explicit(cell, n, memory_order_relaxed);
 }
 
-unsigned metric_code(unsigned http_status)
-{
+unsigned metric_code(unsigned http_status) {
     char digits[12];
     snprintf(digits, sizeof digits, "%u", http_status);
     for (unsigned i = 0; i < METRIC_CODE_VALUES; i++)
@@ -142,26 +124,22 @@ unsigned metric_code(unsigned http_status)
     return METRIC_CODE_OTHER;
 }
 
-void metric_add(enum metric_id id, unsigned index, uint64_t n)
-{
+void metric_add(enum metric_id id, unsigned index, uint64_t n) {
     assert(metrics[id].type == COUNTER);
     cell_add(series_of(id, index), n);
 }
 
-void metric_set(enum metric_id id, unsigned index, int64_t value)
-{
+void metric_set(enum metric_id id, unsigned index, int64_t value) {
     assert(metrics[id].type == GAUGE);
     atomic_store_explicit(series_of(id, index), (uint64_t)value, memory_order_relaxed);
 }
 
-void metric_move(enum metric_id id, unsigned index, int64_t by)
-{
+void metric_move(enum metric_id id, unsigned index, int64_t by) {
     assert(metrics[id].type == GAUGE);
     cell_add(series_of(id, index), (uint64_t)by);
 }
 
-void metric_observe_us(enum metric_id id, unsigned index, uint64_t us)
-{
+void metric_observe_us(enum metric_id id, unsigned index, uint64_t us) {
     assert(is_histogram(&metrics[id]));
     _Atomic uint64_t *series = series_of(id, index);
     const uint64_t *bounds = buckets_us[metrics[id].type];
@@ -172,27 +150,23 @@ void metric_observe_us(enum metric_id id, unsigned index, uint64_t us)
     cell_add(&series[CELL_SUM], us);
 }
 
-int64_t metric_get(enum metric_id id, unsigned index)
-{
+int64_t metric_get(enum metric_id id, unsigned index) {
     assert(!is_histogram(&metrics[id]));
     return (int64_t)cell_load(series_of(id, index));
 }
 
-unsigned metrics_sink_add(const char *name)
-{
+unsigned metrics_sink_add(const char *name) {
     assert(sinks_count < METRIC_SINK_VALUES);
     sink_names[sinks_count] = name;
     return sinks_count++;
 }
 
-void metrics_version_set(const char *version)
-{
+void metrics_version_set(const char *version) {
     version_text[0] = version;
     metric_set(METRIC_BUILD_INFO, 0, 1);
 }
 
-static void label_put(struct text *t, const struct label_list *label, unsigned value)
-{
+static void label_put(struct text *t, const struct label_list *label, unsigned value) {
     if (!label->name)
         return;
     text_printf(t, "%s%s=\"", t->length > 0 ? "," : "", label->name);
@@ -201,15 +175,13 @@ static void label_put(struct text *t, const struct label_list *label, unsigned v
 }
 
 /* Microseconds as seconds, exactly. */
-static void seconds_put(struct text *out, int64_t us)
-{
+static void seconds_put(struct text *out, int64_t us) {
     uint64_t magnitude = us < 0 ? -(uint64_t)us : (uint64_t)us;
     text_printf(out, "%s%" PRIu64 ".%06" PRIu64, us < 0 ? "-" : "", magnitude / 1000000, magnitude % 1000000);
 }
 
 static void scalar_render(struct text *out, const struct metric *m, const char *labels,
-                          _Atomic uint64_t *series)
-{
+                          _Atomic uint64_t *series) {
     uint64_t value = cell_load(series);
     text_put(out, m->name);
     if (*labels)
@@ -225,8 +197,7 @@ static void scalar_render(struct text *out, const struct metric *m, const char *
 }
 
 static void histogram_render(struct text *out, const struct metric *m, const char *labels,
-                             _Atomic uint64_t *series)
-{
+                             _Atomic uint64_t *series) {
     const char *comma = *labels ? "," : "";
     uint64_t count = 0;
     for (unsigned i = 0; i < BUCKETS; i++) {
@@ -242,8 +213,7 @@ static void histogram_render(struct text *out, const struct metric *m, const cha
     text_printf(out, "\n%s_count%s%s%s %" PRIu64 "\n", m->name, open, labels, close, count);
 }
 
-static void metric_render(struct text *out, enum metric_id id)
-{
+static void metric_render(struct text *out, enum metric_id id) {
     const struct metric *m = &metrics[id];
     struct label_list first = label_of(m->labels[0]), second = label_of(m->labels[1]);
     static const char *const type_names[] = {"counter", "gauge", "histogram", "histogram"};
@@ -263,8 +233,7 @@ static void metric_render(struct text *out, enum metric_id id)
         }
 }
 
-void metrics_render(struct text *out)
-{
+void metrics_render(struct text *out) {
     for (enum metric_id id = 0; id < METRIC_ID_COUNT; id++)
         metric_render(out, id);
 }

@@ -6,8 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool port_parse(const char *text, uint16_t *ret_port)
-{
+static bool port_parse(const char *text, uint16_t *ret_port) {
     unsigned port = 0;
     size_t digits = 0;
     for (; text[digits] >= '0' && text[digits] <= '9' && digits < 5; digits++)
@@ -18,8 +17,7 @@ static bool port_parse(const char *text, uint16_t *ret_port)
     return true;
 }
 
-static bool v6_parse(const char *host, uint16_t port, struct net_address *ret_address)
-{
+static bool v6_parse(const char *host, uint16_t port, struct net_address *ret_address) {
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
     if (inet_pton(AF_INET6, host, &v6.sin6_addr) != 1)
         return false;
@@ -28,8 +26,7 @@ static bool v6_parse(const char *host, uint16_t port, struct net_address *ret_ad
     return true;
 }
 
-static bool v4_parse(const char *host, uint16_t port, struct net_address *ret_address)
-{
+static bool v4_parse(const char *host, uint16_t port, struct net_address *ret_address) {
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
     if (inet_pton(AF_INET, host, &v4.sin_addr) != 1)
         return false;
@@ -38,8 +35,7 @@ static bool v4_parse(const char *host, uint16_t port, struct net_address *ret_ad
     return true;
 }
 
-bool net_address_parse(const char *text, struct net_address *ret_address)
-{
+bool net_address_parse(const char *text, struct net_address *ret_address) {
     const char *colon = strrchr(text, ':');
     char host[INET6_ADDRSTRLEN + 2];
     uint16_t port;
@@ -55,8 +51,7 @@ bool net_address_parse(const char *text, struct net_address *ret_address)
     return v4_parse(host, port, ret_address);
 }
 
-static int listen_options(int fd, const struct net_address *address, int backlog)
-{
+static int listen_options(int fd, const struct net_address *address, int backlog) {
     static const int on = 1, off = 0;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0)
         return -errno;
@@ -69,8 +64,7 @@ static int listen_options(int fd, const struct net_address *address, int backlog
     return listen(fd, backlog) != 0 ? -errno : 0;
 }
 
-int net_listen(const struct net_address *address, int backlog)
-{
+int net_listen(const struct net_address *address, int backlog) {
     int fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
@@ -82,8 +76,7 @@ int net_listen(const struct net_address *address, int backlog)
     return fd;
 }
 
-uint16_t net_local_port(int fd)
-{
+uint16_t net_local_port(int fd) {
     struct sockaddr_storage storage = {0};
     socklen_t length = sizeof storage;
     if (getsockname(fd, (struct sockaddr *)&storage, &length) != 0)

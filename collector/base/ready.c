@@ -15,8 +15,7 @@ static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct condition table[READY_COMPONENTS_MAX]; /* under table_lock, like its count */
 static size_t table_count;
 
-static struct condition *condition_of(const char *component)
-{
+static struct condition *condition_of(const char *component) {
     for (size_t i = 0; i < table_count; i++)
         if (strncmp(table[i].component, component, sizeof table[i].component - 1) == 0)
             return &table[i];
@@ -26,8 +25,7 @@ static struct condition *condition_of(const char *component)
     return added;
 }
 
-void ready_set(const char *component, bool ok, const char *reason)
-{
+void ready_set(const char *component, bool ok, const char *reason) {
     pthread_mutex_lock(&table_lock);
     struct condition *condition = condition_of(component);
     condition->ok = ok;
@@ -35,8 +33,7 @@ void ready_set(const char *component, bool ok, const char *reason)
     pthread_mutex_unlock(&table_lock);
 }
 
-bool ready_check(struct text *out)
-{
+bool ready_check(struct text *out) {
     pthread_mutex_lock(&table_lock);
     bool all_ok = table_count > 0;
     if (table_count == 0)
@@ -49,8 +46,7 @@ bool ready_check(struct text *out)
     return all_ok;
 }
 
-void ready_reset(void)
-{
+void ready_reset(void) {
     pthread_mutex_lock(&table_lock);
     table_count = 0;
     memset(table, 0, sizeof table);

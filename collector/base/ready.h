@@ -18,8 +18,6 @@ bool ready_check(struct text *out);
 /* Forgets every component: a stopped collector, and tests. */
 void ready_reset(void);
 
-enum {
-    READY_COMPONENTS_MAX = 48
-};
+enum { READY_COMPONENTS_MAX = 48 };
 
 #endif

@@ -5,8 +5,7 @@ static const int64_t day_s = 86400;
 static const int64_t year_0000_s = -62167219200;
 static const int64_t year_9999_end_s = 253402300799;
 
-static int64_t clamp_us(int64_t unix_us)
-{
+static int64_t clamp_us(int64_t unix_us) {
     int64_t least = year_0000_s * second_us;
     int64_t most = year_9999_end_s * second_us + second_us - 1;
     if (unix_us < least)
@@ -16,8 +15,7 @@ static int64_t clamp_us(int64_t unix_us)
 
 /* Gregorian date of a day counted from 0000-03-01. Years that begin in March end with the leap day, so
  * months have lengths of one pattern: 153 days every 5 months. */
-static void civil_date(uint32_t days, struct civil_time *ret_time)
-{
+static void civil_date(uint32_t days, struct civil_time *ret_time) {
     uint32_t era = days / 146097;
     uint32_t day_of_era = days % 146097;
     uint32_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
@@ -28,8 +26,7 @@ static void civil_date(uint32_t days, struct civil_time *ret_time)
     ret_time->year = era * 400 + year_of_era + (ret_time->month <= 2);
 }
 
-struct civil_time civil_time_of(int64_t unix_us)
-{
+struct civil_time civil_time_of(int64_t unix_us) {
     /* One era (400 years) before 0000-03-01, so that January and February of year 0 are positive. */
     static const int64_t era_start_s = -62162035200 - 146097 * 86400LL;
     uint64_t us = (uint64_t)(clamp_us(unix_us) - era_start_s * second_us);
@@ -46,8 +43,7 @@ struct civil_time civil_time_of(int64_t unix_us)
     return t;
 }
 
-static char *put_digits(char *out, unsigned value, unsigned digits)
-{
+static char *put_digits(char *out, unsigned value, unsigned digits) {
     for (unsigned i = digits; i > 0; i--) {
         out[i - 1] = (char)('0' + value % 10);
         value /= 10;
@@ -55,14 +51,12 @@ static char *put_digits(char *out, unsigned value, unsigned digits)
     return out + digits;
 }
 
-static char *put_char(char *out, char c)
-{
+static char *put_char(char *out, char c) {
     *out = c;
     return out + 1;
 }
 
-void base_rfc3339_us(char ret_text[RFC3339_US_SIZE], int64_t unix_us)
-{
+void base_rfc3339_us(char ret_text[RFC3339_US_SIZE], int64_t unix_us) {
     struct civil_time t = civil_time_of(unix_us);
     char *out = put_char(put_digits(ret_text, t.year, 4), '-');
     out = put_char(put_digits(out, t.month, 2), '-');

@@ -4,9 +4,7 @@
 
 #include <stdint.h>
 
-enum {
-    RFC3339_US_SIZE = 28
-}; /* "2026-11-20T08:52:38.000000Z" and its NUL */
+enum { RFC3339_US_SIZE = 28 }; /* "2026-11-20T08:52:38.000000Z" and its NUL */
 
 /* Writes the UTC moment `unix_us` (Unix time, microseconds). Moments before year 0000 and after year
  * 9999, which the format cannot name, are written as the first and the last one that it can.

@@ -4,34 +4,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    TEXT_FIRST_BYTES = 1024,
-    NAME_LENGTH_MAX = 63
-};
+enum { TEXT_FIRST_BYTES = 1024, NAME_LENGTH_MAX = 63 };
 
 static const char hex_digits[] = "0123456789abcdef";
 
-void text_init(struct text *t, char *buffer, size_t size)
-{
+void text_init(struct text *t, char *buffer, size_t size) {
     *t = (struct text){.data = buffer, .capacity = size};
     buffer[0] = '\0';
 }
 
-void text_init_growing(struct text *t, size_t bytes_max)
-{
-    *t = (struct text){.grow_max = bytes_max};
-}
+void text_init_growing(struct text *t, size_t bytes_max) { *t = (struct text){.grow_max = bytes_max}; }
 
-void text_fini(struct text *t)
-{
+void text_fini(struct text *t) {
     if (t->grow_max > 0)
         free(t->data);
     *t = (struct text){0};
 }
 
 /* Makes room for `n` more bytes and the NUL if it can; answers how many of them fit. */
-static size_t text_reserve(struct text *t, size_t n)
-{
+static size_t text_reserve(struct text *t, size_t n) {
     size_t needed = t->length + n + 1;
     if (needed > t->capacity && t->capacity < t->grow_max) {
         size_t capacity = t->capacity > 0 ? t->capacity : TEXT_FIRST_BYTES;
@@ -51,8 +42,7 @@ static size_t text_reserve(struct text *t, size_t n)
     return t->capacity > t->length ? t->capacity - t->length - 1 : 0;
 }
 
-void text_append(struct text *t, const char *bytes, size_t n)
-{
+void text_append(struct text *t, const char *bytes, size_t n) {
     size_t fitting = text_reserve(t, n);
     if (t->capacity == 0)
         return;
@@ -61,13 +51,9 @@ void text_append(struct text *t, const char *bytes, size_t n)
     t->data[t->length] = '\0';
 }
 
-void text_put(struct text *t, const char *string)
-{
-    text_append(t, string, strlen(string));
-}
+void text_put(struct text *t, const char *string) { text_append(t, string, strlen(string)); }
 
-void text_vprintf(struct text *t, const char *format, va_list arguments)
-{
+void text_vprintf(struct text *t, const char *format, va_list arguments) {
     va_list again;
     va_copy(again, arguments);
     int length = vsnprintf(NULL, 0, format, arguments);
@@ -80,16 +66,14 @@ void text_vprintf(struct text *t, const char *format, va_list arguments)
     va_end(again);
 }
 
-void text_printf(struct text *t, const char *format, ...)
-{
+void text_printf(struct text *t, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     text_vprintf(t, format, arguments);
     va_end(arguments);
 }
 
-void text_put_escaped(struct text *t, const char *string)
-{
+void text_put_escaped(struct text *t, const char *string) {
     for (const char *c = string; *c; c++) {
         if (*c == '"' || *c == '\\')
             text_printf(t, "\\%c", *c);
@@ -102,8 +86,7 @@ void text_put_escaped(struct text *t, const char *string)
     }
 }
 
-static const char *html_entity(char c)
-{
+static const char *html_entity(char c) {
     switch (c) {
     case '<':
         return "&lt;";
@@ -120,8 +103,7 @@ static const char *html_entity(char c)
     }
 }
 
-void text_put_html(struct text *t, const char *string)
-{
+void text_put_html(struct text *t, const char *string) {
     for (const char *c = string; *c; c++) {
         const char *entity = html_entity(*c);
         if (entity)
@@ -131,8 +113,7 @@ void text_put_html(struct text *t, const char *string)
     }
 }
 
-void text_put_hex(struct text *t, const uint8_t *bytes, size_t n)
-{
+void text_put_hex(struct text *t, const uint8_t *bytes, size_t n) {
     for (size_t i = 0; i < n; i++) {
         char digits[3];
         hex_encode(digits, bytes + i, 1);
@@ -140,8 +121,7 @@ void text_put_hex(struct text *t, const uint8_t *bytes, size_t n)
     }
 }
 
-void hex_encode(char *ret_digits, const uint8_t *bytes, size_t n)
-{
+void hex_encode(char *ret_digits, const uint8_t *bytes, size_t n) {
     for (size_t i = 0; i < n; i++) {
         ret_digits[2 * i] = hex_digits[bytes[i] >> 4];
         ret_digits[2 * i + 1] = hex_digits[bytes[i] & 15];
@@ -149,8 +129,7 @@ void hex_encode(char *ret_digits, const uint8_t *bytes, size_t n)
     ret_digits[2 * n] = '\0';
 }
 
-static int hex_value(char c)
-{
+static int hex_value(char c) {
     if (c >= '0' && c <= '9')
         return c - '0';
     if (c >= 'a' && c <= 'f')
@@ -160,8 +139,7 @@ static int hex_value(char c)
     return -1;
 }
 
-bool hex_decode(uint8_t *ret_bytes, size_t n, const char *digits, size_t digits_length)
-{
+bool hex_decode(uint8_t *ret_bytes, size_t n, const char *digits, size_t digits_length) {
     if (digits_length != 2 * n)
         return false;
     for (size_t i = 0; i < digits_length; i++)
@@ -172,8 +150,7 @@ bool hex_decode(uint8_t *ret_bytes, size_t n, const char *digits, size_t digits_
     return true;
 }
 
-void uuid_format(char ret_text[UUID_TEXT_SIZE], const uint8_t id[16])
-{
+void uuid_format(char ret_text[UUID_TEXT_SIZE], const uint8_t id[16]) {
     static const uint8_t group_bytes[] = {4, 2, 2, 2, 6};
     char *out = ret_text;
     const uint8_t *in = id;
@@ -186,15 +163,13 @@ void uuid_format(char ret_text[UUID_TEXT_SIZE], const uint8_t id[16])
     }
 }
 
-static unsigned min3(unsigned a, unsigned b, unsigned c)
-{
+static unsigned min3(unsigned a, unsigned b, unsigned c) {
     unsigned least = a < b ? a : b;
     return least < c ? least : c;
 }
 
 /* Levenshtein's distance, one row at a time; names longer than the row are never near. */
-static unsigned edit_distance(const char *a, const char *b)
-{
+static unsigned edit_distance(const char *a, const char *b) {
     size_t b_length = strlen(b);
     unsigned row[NAME_LENGTH_MAX + 1];
     if (b_length > NAME_LENGTH_MAX || strlen(a) > NAME_LENGTH_MAX)
@@ -213,8 +188,7 @@ static unsigned edit_distance(const char *a, const char *b)
     return row[b_length];
 }
 
-const char *nearest_name(const char *word, const char *const *names)
-{
+const char *nearest_name(const char *word, const char *const *names) {
     const char *nearest = NULL;
     unsigned least = (unsigned)(strlen(word) / 3 + 1);
     if (least > 3)

@@ -47,9 +47,7 @@ void hex_encode(char *ret_digits, const uint8_t *bytes, size_t n);
 /* Reads exactly 2n digits of either case. false, and nothing written, for anything else. */
 bool hex_decode(uint8_t *ret_bytes, size_t n, const char *digits, size_t digits_length);
 
-enum {
-    UUID_TEXT_SIZE = 37
-};
+enum { UUID_TEXT_SIZE = 37 };
 
 /* A 16-byte id in the grouping of UUIDs: 8-4-4-4-12, lower-case, with a NUL. */
 void uuid_format(char ret_text[UUID_TEXT_SIZE], const uint8_t id[16]);

@@ -13,15 +13,13 @@
 static char said[1 << 17];
 static int pipe_fds[2];
 
-static void listen_begin(void)
-{
+static void listen_begin(void) {
     assert_int_equal(pipe(pipe_fds), 0);
     diag_fd_set(pipe_fds[1]);
 }
 
 /* What was said since listen_begin; each line's time is cut off. */
-static const char *listen_end(void)
-{
+static const char *listen_end(void) {
     size_t length = 0;
     ssize_t n;
     diag_fd_set(STDERR_FILENO);
@@ -33,16 +31,14 @@ static const char *listen_end(void)
     return said;
 }
 
-static const char *after_time(const char *line)
-{
+static const char *after_time(const char *line) {
     assert_memory_equal(line, "ts=", 3);
     assert_memory_equal(line + 13, "T", 1);
     assert_memory_equal(line + 29, "Z ", 2);
     return line + 31;
 }
 
-static void test_diag_when_fields_are_awkward_then_still_logfmt(void **state)
-{
+static void test_diag_when_fields_are_awkward_then_still_logfmt(void **state) {
     (void)state;
     const uint8_t id[16] = {0xab};
     listen_begin();
@@ -53,8 +49,7 @@ static void test_diag_when_fields_are_awkward_then_still_logfmt(void **state)
                         "stream=ab000000000000000000000000000000 none=\"\" bare=[::]:80\n");
 }
 
-static void test_diag_when_below_the_level_then_silent(void **state)
-{
+static void test_diag_when_below_the_level_then_silent(void **state) {
     (void)state;
     listen_begin();
     diag_debug("unheard");
@@ -65,8 +60,7 @@ static void test_diag_when_below_the_level_then_silent(void **state)
     assert_string_equal(after_time(listen_end()), "level=error msg=heard\n");
 }
 
-static void test_diag_when_too_long_then_cut_and_ended(void **state)
-{
+static void test_diag_when_too_long_then_cut_and_ended(void **state) {
     (void)state;
     static char endless[4 * DIAG_LINE_MAX];
     memset(endless, 'x', sizeof endless - 1);
@@ -77,16 +71,14 @@ static void test_diag_when_too_long_then_cut_and_ended(void **state)
     assert_int_equal(line[DIAG_LINE_MAX - 2], '\n');
 }
 
-static size_t lines_of(const char *text)
-{
+static size_t lines_of(const char *text) {
     size_t lines = 0;
     for (; *text; text++)
         lines += *text == '\n';
     return lines;
 }
 
-static void test_diag_when_repeated_then_limited_and_counted(void **state)
-{
+static void test_diag_when_repeated_then_limited_and_counted(void **state) {
     (void)state;
     static struct diag_site site;
     const struct diag_field none[] = {DIAG_END};
@@ -100,15 +92,13 @@ static void test_diag_when_repeated_then_limited_and_counted(void **state)
     assert_string_equal(after_time(listen_end()), "level=info msg=again suppressed=40\n");
 }
 
-static void *speak(void *unused)
-{
+static void *speak(void *unused) {
     (void)unused;
     diag_info("thread", DIAG_STR("text", "some words that take a while"), DIAG_UINT("n", 1));
     return NULL;
 }
 
-static void test_diag_when_threads_speak_then_lines_stay_whole(void **state)
-{
+static void test_diag_when_threads_speak_then_lines_stay_whole(void **state) {
     (void)state;
     pthread_t threads[8];
     listen_begin();
@@ -125,8 +115,7 @@ static void test_diag_when_threads_speak_then_lines_stay_whole(void **state)
     assert_int_equal(lines, 8);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_diag_when_fields_are_awkward_then_still_logfmt),
         cmocka_unit_test(test_diag_when_below_the_level_then_silent),

@@ -3,8 +3,7 @@
 
 #include "metrics.h"
 
-int main(void)
-{
+int main(void) {
     struct text out;
     text_init_growing(&out, 1 << 20);
     metrics_version_set("0.0.0-\"test\\\"");

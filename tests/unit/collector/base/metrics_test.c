@@ -11,8 +11,7 @@
 
 static struct text rendered;
 
-static void expect_line(const char *line)
-{
+static void expect_line(const char *line) {
     char framed[256];
     snprintf(framed, sizeof framed, "\n%s\n", line);
     text_fini(&rendered);
@@ -22,16 +21,14 @@ static void expect_line(const char *line)
         fail_msg("no line: %s", line);
 }
 
-static void *add_many(void *unused)
-{
+static void *add_many(void *unused) {
     (void)unused;
     for (int i = 0; i < 20000; i++)
         metric_add(METRIC_INGEST_EVENTS_RECEIVED, 0, 1);
     return NULL;
 }
 
-static void test_counter_when_added_by_threads_then_nothing_is_lost(void **state)
-{
+static void test_counter_when_added_by_threads_then_nothing_is_lost(void **state) {
     (void)state;
     pthread_t threads[4];
     for (size_t i = 0; i < 4; i++)
@@ -42,8 +39,7 @@ static void test_counter_when_added_by_threads_then_nothing_is_lost(void **state
     expect_line("wadi_ingest_events_received_total 80000");
 }
 
-static void test_labels_when_two_then_each_series_is_its_own(void **state)
-{
+static void test_labels_when_two_then_each_series_is_its_own(void **state) {
     (void)state;
     metric_add(METRIC_INGEST_REQUESTS, METRIC_INDEX_2(METRIC_PROTOCOL_BATCHES, CODE, metric_code(503)), 2);
     metric_add(METRIC_INGEST_REQUESTS, METRIC_INDEX_2(METRIC_PROTOCOL_OTHER, CODE, metric_code(418)), 3);
@@ -54,8 +50,7 @@ static void test_labels_when_two_then_each_series_is_its_own(void **state)
     expect_line("wadi_device_dropped_events_total{reason=\"disk_quota\"} 5");
 }
 
-static void test_sinks_when_added_then_shown_and_not_before(void **state)
-{
+static void test_sinks_when_added_then_shown_and_not_before(void **state) {
     (void)state;
     expect_line(
         "# TYPE wadi_sink_events_total counter\n# HELP wadi_sink_bytes_total Bytes of committed objects.");
@@ -68,8 +63,7 @@ static void test_sinks_when_added_then_shown_and_not_before(void **state)
     expect_line("wadi_sink_errors_total{sink=\"files\",reason=\"no_space\"} 1");
 }
 
-static void test_gauge_when_in_seconds_then_shown_exactly(void **state)
-{
+static void test_gauge_when_in_seconds_then_shown_exactly(void **state) {
     (void)state;
     metric_set(METRIC_CLOCK_OFFSET, 0, -1500001);
     expect_line("wadi_clock_offset_seconds -1.500001");
@@ -78,8 +72,7 @@ static void test_gauge_when_in_seconds_then_shown_exactly(void **state)
     expect_line("wadi_ingest_connections -2");
 }
 
-static void test_histogram_when_observed_at_edges_then_buckets_are_inclusive(void **state)
-{
+static void test_histogram_when_observed_at_edges_then_buckets_are_inclusive(void **state) {
     (void)state;
     metric_observe_us(METRIC_JOURNAL_FSYNC_DURATION, 0, 0);
     metric_observe_us(METRIC_JOURNAL_FSYNC_DURATION, 0, 100);
@@ -95,15 +88,13 @@ static void test_histogram_when_observed_at_edges_then_buckets_are_inclusive(voi
     expect_line("wadi_journal_fsync_duration_seconds_count 5");
 }
 
-static void test_version_when_set_then_build_info_is_escaped(void **state)
-{
+static void test_version_when_set_then_build_info_is_escaped(void **state) {
     (void)state;
     metrics_version_set("1.0 \"x\"");
     expect_line("wadi_build_info{version=\"1.0 \\\"x\\\"\"} 1");
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counter_when_added_by_threads_then_nothing_is_lost),
         cmocka_unit_test(test_labels_when_two_then_each_series_is_its_own),

@@ -8,8 +8,7 @@
 
 #include <cmocka.h>
 
-static void test_address_when_numeric_then_read_and_otherwise_refused(void **state)
-{
+static void test_address_when_numeric_then_read_and_otherwise_refused(void **state) {
     (void)state;
     static const char *const good[] = {"127.0.0.1:0", "[::]:8443", "[::1]:65535", "0.0.0.0:1"};
     static const char *const bad[] = {"",          "8443",          ":8443",     "localhost:80",
@@ -24,8 +23,7 @@ static void test_address_when_numeric_then_read_and_otherwise_refused(void **sta
             fail_msg("taken: %s", bad[i]);
 }
 
-static void test_listen_on_port_0_then_has_a_port_and_is_refused_twice(void **state)
-{
+static void test_listen_on_port_0_then_has_a_port_and_is_refused_twice(void **state) {
     (void)state;
     struct net_address address;
     char again[32];
@@ -40,8 +38,7 @@ static void test_listen_on_port_0_then_has_a_port_and_is_refused_twice(void **st
     close(fd);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_address_when_numeric_then_read_and_otherwise_refused),
         cmocka_unit_test(test_listen_on_port_0_then_has_a_port_and_is_refused_twice),

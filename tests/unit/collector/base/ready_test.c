@@ -7,15 +7,13 @@
 
 #include <cmocka.h>
 
-static bool check(char *ret_lines, size_t size)
-{
+static bool check(char *ret_lines, size_t size) {
     struct text out;
     text_init(&out, ret_lines, size);
     return ready_check(&out);
 }
 
-static void test_ready_when_nothing_reported_then_not_ready(void **state)
-{
+static void test_ready_when_nothing_reported_then_not_ready(void **state) {
     (void)state;
     char lines[256];
     ready_reset();
@@ -23,8 +21,7 @@ static void test_ready_when_nothing_reported_then_not_ready(void **state)
     assert_string_equal(lines, "collector: starting\n");
 }
 
-static void test_ready_when_one_of_two_is_not_then_not_ready_with_its_reason(void **state)
-{
+static void test_ready_when_one_of_two_is_not_then_not_ready_with_its_reason(void **state) {
     (void)state;
     char lines[256];
     ready_reset();
@@ -39,8 +36,7 @@ static void test_ready_when_one_of_two_is_not_then_not_ready_with_its_reason(voi
     assert_false(check(lines, sizeof lines));
 }
 
-static void test_ready_when_names_are_long_then_told_apart_by_what_is_kept(void **state)
-{
+static void test_ready_when_names_are_long_then_told_apart_by_what_is_kept(void **state) {
     (void)state;
     char lines[512];
     ready_reset();
@@ -49,8 +45,7 @@ static void test_ready_when_names_are_long_then_told_apart_by_what_is_kept(void 
     assert_true(check(lines, sizeof lines));
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ready_when_nothing_reported_then_not_ready),
         cmocka_unit_test(test_ready_when_one_of_two_is_not_then_not_ready_with_its_reason),

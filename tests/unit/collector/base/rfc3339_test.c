@@ -9,15 +9,13 @@
 
 #include "rfc3339.h"
 
-static void expect_text(int64_t unix_us, const char *expected)
-{
+static void expect_text(int64_t unix_us, const char *expected) {
     char text[RFC3339_US_SIZE];
     base_rfc3339_us(text, unix_us);
     assert_string_equal(text, expected);
 }
 
-static void test_rfc3339_at_edges_of_days_and_years_then_exact(void **state)
-{
+static void test_rfc3339_at_edges_of_days_and_years_then_exact(void **state) {
     (void)state;
     expect_text(0, "1970-01-01T00:00:00.000000Z");
     expect_text(1, "1970-01-01T00:00:00.000001Z");
@@ -30,8 +28,7 @@ static void test_rfc3339_at_edges_of_days_and_years_then_exact(void **state)
     expect_text(1767225599999999, "2025-12-31T23:59:59.999999Z");
 }
 
-static void test_rfc3339_when_before_1970_then_borrows_from_the_second(void **state)
-{
+static void test_rfc3339_when_before_1970_then_borrows_from_the_second(void **state) {
     (void)state;
     expect_text(-1, "1969-12-31T23:59:59.999999Z");
     expect_text(-1000000, "1969-12-31T23:59:59.000000Z");
@@ -39,8 +36,7 @@ static void test_rfc3339_when_before_1970_then_borrows_from_the_second(void **st
     expect_text(-62162035200000000, "0000-03-01T00:00:00.000000Z");
 }
 
-static void test_rfc3339_when_the_year_has_no_name_then_clamped(void **state)
-{
+static void test_rfc3339_when_the_year_has_no_name_then_clamped(void **state) {
     (void)state;
     expect_text(253402300799999999, "9999-12-31T23:59:59.999999Z");
     expect_text(253402300800000000, "9999-12-31T23:59:59.999999Z");
@@ -50,8 +46,7 @@ static void test_rfc3339_when_the_year_has_no_name_then_clamped(void **state)
 }
 
 /* The C library as the oracle, for seconds all over the range. */
-static void test_rfc3339_at_random_moments_then_agrees_with_gmtime(void **state)
-{
+static void test_rfc3339_at_random_moments_then_agrees_with_gmtime(void **state) {
     (void)state;
     unsigned seed = (unsigned)time(NULL);
     printf("seed %u\n", seed);
@@ -69,8 +64,7 @@ static void test_rfc3339_at_random_moments_then_agrees_with_gmtime(void **state)
     }
 }
 
-static void test_civil_time_then_has_the_parts(void **state)
-{
+static void test_civil_time_then_has_the_parts(void **state) {
     (void)state;
     struct civil_time t = civil_time_of(1709251199999999);
     assert_int_equal(t.year, 2024);
@@ -80,8 +74,7 @@ static void test_civil_time_then_has_the_parts(void **state)
     assert_int_equal(t.microsecond, 999999);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rfc3339_at_edges_of_days_and_years_then_exact),
         cmocka_unit_test(test_rfc3339_when_before_1970_then_borrows_from_the_second),

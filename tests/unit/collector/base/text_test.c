@@ -7,8 +7,7 @@
 
 #include <cmocka.h>
 
-static void test_text_when_the_buffer_is_full_then_cut_and_terminated(void **state)
-{
+static void test_text_when_the_buffer_is_full_then_cut_and_terminated(void **state) {
     (void)state;
     char buffer[8];
     struct text t;
@@ -24,8 +23,7 @@ static void test_text_when_the_buffer_is_full_then_cut_and_terminated(void **sta
     assert_string_equal(buffer, "abcdefg");
 }
 
-static void test_text_when_growing_then_stops_at_its_limit(void **state)
-{
+static void test_text_when_growing_then_stops_at_its_limit(void **state) {
     (void)state;
     struct text t;
     text_init_growing(&t, 5000);
@@ -41,8 +39,7 @@ static void test_text_when_growing_then_stops_at_its_limit(void **state)
     text_fini(&t);
 }
 
-static void test_text_when_escaped_then_quotes_and_controls_are_safe(void **state)
-{
+static void test_text_when_escaped_then_quotes_and_controls_are_safe(void **state) {
     (void)state;
     char buffer[128];
     struct text t;
@@ -54,8 +51,7 @@ static void test_text_when_escaped_then_quotes_and_controls_are_safe(void **stat
     assert_string_equal(buffer, "&lt;a href=&#39;x&#39;&gt;&amp;&quot;");
 }
 
-static void test_hex_when_decoded_then_exact_or_refused(void **state)
-{
+static void test_hex_when_decoded_then_exact_or_refused(void **state) {
     (void)state;
     uint8_t bytes[3] = {9, 9, 9};
     char digits[7];
@@ -68,8 +64,7 @@ static void test_hex_when_decoded_then_exact_or_refused(void **state)
     assert_int_equal(bytes[1], 0xff);
 }
 
-static void test_uuid_then_grouped(void **state)
-{
+static void test_uuid_then_grouped(void **state) {
     (void)state;
     const uint8_t id[16] = {0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0, 1, 2, 3, 4, 5, 6, 7};
     char text[UUID_TEXT_SIZE];
@@ -77,8 +72,7 @@ static void test_uuid_then_grouped(void **state)
     assert_string_equal(text, "01234567-89ab-cdef-0001-020304050607");
 }
 
-static void test_nearest_name_when_mistyped_then_found_and_otherwise_none(void **state)
-{
+static void test_nearest_name_when_mistyped_then_found_and_otherwise_none(void **state) {
     (void)state;
     static const char *const names[] = {"listen", "limits", "journal", "sinks", "id", NULL};
     assert_string_equal(nearest_name("lisen", names), "listen");
@@ -94,8 +88,7 @@ static void test_nearest_name_when_mistyped_then_found_and_otherwise_none(void *
     assert_null(nearest_name(endless, names));
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_text_when_the_buffer_is_full_then_cut_and_terminated),
         cmocka_unit_test(test_text_when_growing_then_stops_at_its_limit),

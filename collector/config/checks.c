@@ -1,0 +1,83 @@
+#include "checks.h"
+
+#include <string.h>
+
+/* Adds an error on `path` of the object, unless its own value was faulty. Where the file does not have
+ * it, the error stands at the `other` setting, without which there would be none. */
+static void setting_wrong(struct walk *walk, const struct option_table *table, const void *object,
+                          const char *label, const char *path, const char *other, const char *message) {
+    const struct walk_note *note = walk_find(walk, table, object, path);
+    const struct walk_note *other_note = other ? walk_find(walk, table, object, other) : NULL;
+    if ((note && !note->good) || (other_note && !other_note->good))
+        return;
+    const struct walk_note *at = note ? note : other_note;
+    if (!at)
+        return; /* something that is required is missing, which has its error too */
+    char key[128];
+    snprintf(key, sizeof key, "%s%s", label, path);
+    errors_add(walk->errors, at->place, key, "%s", message);
+}
+
+static void root_wrong(struct walk *walk, const char *path, const char *other, const char *message) {
+    setting_wrong(walk, &option_root, walk->config, "", path, other, message);
+}
+
+static void tenancy_check(struct walk *walk) {
+    const struct collector_config *config = walk->config;
+    bool certificates = config->tls.client_auth == CONFIG_CLIENT_AUTH_REQUIRED;
+    if (certificates && !config->tls.client_ca_file)
+        root_wrong(walk, "tls.client_ca_file", "tls.client_auth",
+                   "is needed when tls.client_auth is required");
+    if (!certificates && config->tls.client_ca_file)
+        root_wrong(walk, "tls.client_ca_file", "tls.client_auth",
+                   "does nothing while tls.client_auth is none; make that required, or take this out");
+    if (certificates && config->auth.api_keys_count > 0)
+        root_wrong(walk, "auth.api_keys", "tls.client_auth",
+                   "the tenant is the certificate's CN when tls.client_auth is required; use one of the two");
+}
+
+static void sizes_check(struct walk *walk) {
+    const struct collector_config *config = walk->config;
+    if (config->limits.decompressed_bytes < config->limits.body_bytes)
+        root_wrong(walk, "limits.decompressed_bytes", "limits.body_bytes", "is less than limits.body_bytes");
+    if (config->journal.keep_bytes >= config->journal.max_bytes)
+        root_wrong(walk, "journal.keep_bytes", "journal.max_bytes", "has to be less than journal.max_bytes");
+    if (config->listen && config->admin.listen && strcmp(config->listen, config->admin.listen) == 0)
+        root_wrong(walk, "admin.listen", "listen", "is the same as listen");
+}
+
+static void api_keys_check(struct walk *walk) {
+    const struct option_spec *list = option_find(&option_root, "auth.api_keys");
+    const struct config_api_key *keys = walk->config->auth.api_keys;
+    for (size_t i = 0; i < walk->config->auth.api_keys_count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (memcmp(keys[i].sha256, keys[j].sha256, sizeof keys[i].sha256) == 0) {
+                char label[64];
+                snprintf(label, sizeof label, "auth.api_keys[%zu].", i);
+                setting_wrong(walk, list->element, &keys[i], label, "sha256", NULL,
+                              "the same key stands here twice");
+                break;
+            }
+}
+
+static void sink_check(struct walk *walk, const struct option_table *table, size_t i) {
+    const struct config_sink *sinks = walk->config->sinks;
+    char label[64];
+    snprintf(label, sizeof label, "sinks[%zu].", i);
+    for (size_t j = 0; j < i; j++)
+        if (sinks[i].name && sinks[j].name && strcmp(sinks[i].name, sinks[j].name) == 0)
+            setting_wrong(walk, table, &sinks[i], label, "name", NULL, "another sink has this name");
+    if (sinks[i].type != CONFIG_SINK_FILE)
+        setting_wrong(walk, table, &sinks[i], label, "type", NULL, "is not built in yet; `file` is");
+    else if (!sinks[i].path)
+        setting_wrong(walk, table, &sinks[i], label, "path", "type", "is needed by a sink of type file");
+}
+
+void checks_run(struct walk *walk) {
+    const struct option_table *sink_table = option_find(&option_root, "sinks")->element;
+    tenancy_check(walk);
+    sizes_check(walk);
+    api_keys_check(walk);
+    for (size_t i = 0; i < walk->config->sinks_count; i++)
+        sink_check(walk, sink_table, i);
+}

@@ -1,0 +1,134 @@
+/* The collector's configuration: plain values, checked, with every default filled in. What each setting
+ * means, its default and its range stand in options.def, once. */
+#ifndef COLLECTOR_CONFIG_CONFIG_H
+#define COLLECTOR_CONFIG_CONFIG_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "text.h"
+
+/* A duration that is never over. */
+#define CONFIG_NEVER UINT64_MAX
+
+enum { CONFIG_SINKS_MAX = 16, CONFIG_API_KEYS_MAX = 4096, CONFIG_FILE_BYTES_MAX = 4 << 20 };
+
+enum config_client_auth { CONFIG_CLIENT_AUTH_NONE, CONFIG_CLIENT_AUTH_REQUIRED };
+enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
+enum config_sink_type { CONFIG_SINK_FILE, CONFIG_SINK_S3, CONFIG_SINK_KAFKA };
+enum config_format { CONFIG_FORMAT_JSONL };
+enum config_compression { CONFIG_COMPRESSION_ZSTD, CONFIG_COMPRESSION_GZIP, CONFIG_COMPRESSION_NONE };
+enum config_on_full { CONFIG_ON_FULL_BLOCK, CONFIG_ON_FULL_GAP };
+
+struct config_api_key {
+    char *tenant;
+    uint8_t sha256[32]; /* of the key; the key itself is never in the configuration */
+};
+
+struct config_sink {
+    char *name;
+    enum config_sink_type type;
+    enum config_format format;
+    char *path;
+    enum config_compression compression;
+    uint64_t window_us; /* order.window, unless the sink has its own */
+    uint64_t max_pending_bytes;
+    uint64_t roll_bytes;
+    uint64_t roll_interval_us;
+    enum config_on_full on_full;
+};
+
+struct collector_config {
+    char *id;
+    char *listen; /* for net_address_parse */
+    uint64_t listen_backlog;
+    struct {
+        uint64_t threads;
+    } ingress;
+    struct {
+        char *listen;
+    } admin;
+    struct {
+        char *cert_file;
+        char *key_file;
+        char *client_ca_file; /* NULL unless client_auth is required */
+        enum config_client_auth client_auth;
+        enum config_tls_version min_version;
+    } tls;
+    struct {
+        /* None, and no client certificates: everybody is the tenant `default`. With client certificates
+         * the tenant is the certificate's CN, and there are no keys. */
+        struct config_api_key *api_keys;
+        size_t api_keys_count;
+    } auth;
+    struct {
+        uint64_t connections;
+        uint64_t header_bytes;
+        uint64_t body_bytes;
+        uint64_t decompressed_bytes;
+        uint64_t batch_events;
+    } limits;
+    struct {
+        uint64_t handshake_us;
+        uint64_t header_us;
+        uint64_t body_us;
+        uint64_t idle_us;
+        uint64_t drain_us;
+    } timeouts;
+    struct {
+        char *dir;
+        uint64_t max_bytes;
+        double high_watermark;
+        uint64_t commit_delay_us;
+        uint64_t keep_us;
+        uint64_t keep_bytes;
+    } journal;
+    struct {
+        uint64_t window_us;
+        uint64_t max_pending_bytes;
+    } order;
+    struct {
+        uint64_t step_max_us;
+    } clock;
+    struct {
+        uint64_t stream_idle_max_us; /* CONFIG_NEVER: kept for good */
+    } dedup;
+    struct config_sink *sinks;
+    size_t sinks_count;
+    struct {
+        int level; /* enum diag_level */
+    } log;
+};
+
+enum config_result {
+    CONFIG_OK,
+    CONFIG_UNREADABLE, /* the file cannot be read, or is larger than CONFIG_FILE_BYTES_MAX */
+    CONFIG_INVALID,    /* every error of the file has been written */
+    CONFIG_NO_MEMORY
+};
+
+/* Reads the YAML file `path` into `ret_config`, which the caller owns and gives to config_free. On
+ * failure `ret_config` is untouched, and `errors` has every reason, a line each:
+ * `path:line:column: key: message`. Blocks on the file. */
+__attribute__((warn_unused_result)) enum config_result config_load(const char *path, FILE *errors,
+                                                                   struct collector_config *ret_config);
+
+/* The same from memory; `name` stands for the path in errors. */
+__attribute__((warn_unused_result)) enum config_result config_parse(const char *name, const char *yaml,
+                                                                    size_t yaml_bytes, FILE *errors,
+                                                                    struct collector_config *ret_config);
+
+/* Releases what the configuration owns. Accepts zeroed and half-filled ones. */
+void config_free(struct collector_config *config);
+
+/* Appends the effective configuration as YAML that config_parse reads back to the same values, but for
+ * the hashes of API keys, which are never shown. */
+void config_print(const struct collector_config *config, struct text *out);
+
+/* Appends every setting with its type, default, range and meaning: for a terminal, and as the reference
+ * page in Markdown. */
+void config_help(struct text *out);
+void config_reference(struct text *out);
+
+#endif
