@@ -14,26 +14,29 @@
 #include "sdk/include/wadi/wadi.h"
 #include "sdk/src/ring/ring.h"
 
-#define WDI_INTERN_STRINGS_MAX 768u /* three quarters of the slots */
+#define WDI_INTERN_SLOTS 1024u
+#define WDI_INTERN_STRINGS_MAX 768u /* a fuller table takes longer to search */
+#define WDI_INTERN_BYTES_MAX 56u    /* longer text travels inline */
+#define WDI_INTERN_PROBES_MAX 16u
 
 struct wdi_intern_slot;
 
 typedef struct wdi_intern {
     struct wdi_intern_slot *slots;
-    char *text; /* what does not fit into its slot */
-    _Atomic uint32_t text_used;
     _Atomic uint32_t count; /* numbers given: 1 … count */
 } wdi_intern;
 
+/* WADI_ERR_NO_MEMORY. */
 WADI_NODISCARD wadi_err wdi_intern_init(wdi_intern *intern);
+/* Accepts a zeroed one. */
 void wdi_intern_fini(wdi_intern *intern);
 
-/* A name or key, looked up: its length (0: empty; WDI_INTERN_TOO_LONG: over 255 bytes) and its number. */
+/* A name or key, looked up. */
 typedef struct wdi_interned {
     uint32_t id;
-    uint32_t n;
+    uint32_t n; /* its length; WDI_TEXT_TOO_LONG: over 255 bytes */
 } wdi_interned;
-#define WDI_INTERN_TOO_LONG 256u
+#define WDI_TEXT_TOO_LONG 256u
 
 /* The number of the terminated string; defines it in the ring at first use. */
 wdi_interned wdi_intern_get(wdi_intern *intern, wdi_ring *ring, const char *string);

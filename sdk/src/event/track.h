@@ -1,6 +1,6 @@
 /* The hot path: from wadi_track to a committed record in the ring.
  *
- * wadi_track and wadi_track_ex are defined here, over a struct wdi_tracker that must be the first member of
+ * wadi_track and wadi_track_ex are defined here, over a wdi_tracker that must be the first member of
  * `struct wadi`. No global state.
  */
 #ifndef WDI_TRACK_H
@@ -19,17 +19,19 @@ typedef struct wdi_tracker {
     wdi_ring ring;     /* the owner opens, recovers, starts and closes it */
     wdi_bell bell;     /* rung after an event when the background thread sleeps */
     wdi_intern intern; /* names and keys of this run */
-    const _Atomic uint32_t *alive; /* a page that a fork wipes: 0 in a child */
-    uint64_t boot_us;              /* the run's start, CLOCK_BOOTTIME */
-    _Atomic bool closed;
-    _Atomic uint32_t context;         /* id that events carry from now on; 0: none */
-    _Atomic uint64_t refused_full;
+    const uint32_t
+        *process;       /* a page of its own: the process's id, and 0 in a child, since a fork wipes it */
+    bool process_asked; /* the kernel cannot wipe pages: ask it who we are, every time */
+    uint64_t boot_us;   /* the run's start, CLOCK_BOOTTIME */
+    _Atomic bool stopped;
+    _Atomic uint32_t context; /* id that events carry from now on; 0: none */
+    _Alignas(64) _Atomic uint64_t refused_full;
     _Atomic uint64_t refused_invalid; /* WADI_ERR_INVALID, WADI_ERR_TOO_LARGE */
 } wdi_tracker;
 
-/* After wdi_ring_start, before the first wadi_track. `boot_us` is the run's start, from which events count
- * their time. Takes memory: wdi_tracker_fini gives it back. Leaves `ring` alone.
- * WADI_ERR_NO_MEMORY, WADI_ERR_SYSTEM. */
+/* After wdi_ring_start, before the first wadi_track; everything but `ring` may be uninitialised and is left
+ * ready. `boot_us` is the run's start, from which events count their time. Takes memory: wdi_tracker_fini
+ * gives it back. WADI_ERR_NO_MEMORY. */
 WADI_NODISCARD wadi_err wdi_tracker_init(wdi_tracker *tracker, uint64_t boot_us);
 
 /* Accepts a zeroed or half-built one. No producer may be inside. Leaves `ring` alone. */
@@ -41,8 +43,9 @@ void wdi_tracker_stop(wdi_tracker *tracker);
 /* True in a child after fork(): nothing of the handle may be used there. */
 bool wdi_tracker_forked(const wdi_tracker *tracker);
 
-/* Puts an encoded Context into the ring, and lets every event recorded from now on carry its id. One caller at a
- * time. WADI_ERR_FULL, WADI_ERR_TOO_LARGE: nothing has changed. */
-WADI_NODISCARD wadi_err wdi_tracker_set_context(wdi_tracker *tracker, uint32_t id, const void *context, uint32_t n);
+/* Puts an encoded Context into the ring, and lets every event recorded from now on carry its id. One caller
+ * at a time. WADI_ERR_FULL, WADI_ERR_TOO_LARGE: nothing has changed. */
+WADI_NODISCARD wadi_err wdi_tracker_set_context(wdi_tracker *tracker, uint32_t id, const void *context,
+                                                uint32_t n);
 
 #endif

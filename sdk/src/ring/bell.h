@@ -15,7 +15,8 @@
 
 typedef enum wdi_sleep {
     WDI_AWAKE = 0,
-    WDI_DOZING = 1, /* until the next flush: only what is urgent wakes it (a critical event, a ring half full) */
+    WDI_DOZING =
+        1, /* until the next flush: only what is urgent wakes it (a critical event, a ring half full) */
     WDI_ASLEEP = 2, /* idle, usually without end: any event wakes it */
 } wdi_sleep;
 

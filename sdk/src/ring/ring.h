@@ -7,13 +7,13 @@
  *
  * Positions are 64-bit byte positions that only grow, also across runs; multiples of 8; 0 is none. A record
  * is a 16-byte header and its payload, padded to 8:
- *     uint64 pos     its own position; stored last, which is the commit. Before: 0, or the mark of its claimer
- *     uint32 check   CRC of the payload (wire_crc_event, seeded by the run's nonce), mixed with `word`
+ *     uint64 pos     its own position; stored last, which is the commit. Before: 0, or the mark of its
+ * claimer uint32 check   CRC of the payload (wire_crc_event, seeded by the run's nonce), mixed with `word`
  *     uint32 word    length of the payload | kind << 24 | priority << 28
  * Free space is all zeros: the consumer clears what it has consumed before it publishes the new `head`.
  *
- * Producers: any thread, and signal handlers; claim and commit take no lock, no memory, and make no system call
- * (but gettid, once a thread). One consumer: read, seek, release, and the functions that open and close.
+ * Producers: any thread, and signal handlers; claim and commit take no lock, no memory, and make no system
+ * call (but gettid, once a thread). One consumer: read, seek, release, and the functions that open and close.
  * What a file holds is never trusted: a damaged ring yields less, never a crash.
  */
 #ifndef WDI_RING_H
@@ -86,8 +86,8 @@ void wdi_ring_close(wdi_ring *ring);
 /* What an earlier run left behind. */
 typedef struct wdi_recovery {
     wdi_ring *ring;
-    uint64_t pos;        /* next position to look at */
-    uint64_t end;        /* records begin before */
+    uint64_t pos; /* next position to look at */
+    uint64_t end; /* records begin before */
     uint32_t crc_seed;
     bool whole;          /* page cache intact: go on behind slots that were never committed */
     uint64_t skipped;    /* such slots */
@@ -108,7 +108,8 @@ bool wdi_recovery_next(wdi_recovery *recovery, wdi_record *ret_record);
 /* Begins a run at `position` (the recovery's next_start, which the store has committed together with the run
  * before this call): resizes the file to `bytes` if it has another size, clears it, and writes the run's
  * identity, synced. Everything recovered must be in the store: it is gone from here. */
-WADI_NODISCARD wadi_err wdi_ring_start(wdi_ring *ring, const wdi_run_id *run, uint64_t position, uint32_t bytes);
+WADI_NODISCARD wadi_err wdi_ring_start(wdi_ring *ring, const wdi_run_id *run, uint64_t position,
+                                       uint32_t bytes);
 
 /* ---- producers ------------------------------------------------------------------------------------- */
 
@@ -117,11 +118,12 @@ WADI_NODISCARD wadi_err wdi_ring_start(wdi_ring *ring, const wdi_run_id *run, ui
 uint8_t *wdi_ring_claim(wdi_ring *ring, uint32_t n, uint64_t *ret_pos);
 
 /* Commits the payload of n bytes at `pos`. Returns the position after the record, its ticket. */
-uint64_t wdi_ring_commit(wdi_ring *ring, uint64_t pos, wdi_record_kind kind, wadi_priority priority, uint32_t n);
+uint64_t wdi_ring_commit(wdi_ring *ring, uint64_t pos, wdi_record_kind kind, wadi_priority priority,
+                         uint32_t n);
 
 /* Claims, copies, commits. WADI_ERR_FULL; WADI_ERR_TOO_LARGE. ret_ticket may be NULL. */
-WADI_NODISCARD wadi_err wdi_ring_put(wdi_ring *ring, wdi_record_kind kind, wadi_priority priority, const void *data,
-                                     uint32_t n, wadi_ticket *ret_ticket);
+WADI_NODISCARD wadi_err wdi_ring_put(wdi_ring *ring, wdi_record_kind kind, wadi_priority priority,
+                                     const void *data, uint32_t n, wadi_ticket *ret_ticket);
 
 /* ---- the consumer ---------------------------------------------------------------------------------- */
 

@@ -1,0 +1,227 @@
+#include "sdk/src/event/track.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "schemas/wire/wire.h"
+#include "sdk/src/base/clock.h"
+#include "sdk/src/event/text.h"
+
+/* Signal handlers may run on 8 KiB of stack: only events with many properties use more than 1 KiB of it. */
+#define PROPS_FEW 24u
+
+_Static_assert(sizeof(wire_prop) <= 32, "the stack that an event takes is documented");
+
+/* ---- the tracker ------------------------------------------------------------------------------------- */
+
+static size_t page_bytes(void) {
+    long page = sysconf(_SC_PAGESIZE);
+    return page > 0 ? (size_t)page : 4096u;
+}
+
+wadi_err wdi_tracker_init(wdi_tracker *tracker, uint64_t boot_us) {
+    atomic_init(&tracker->bell.state, WDI_AWAKE);
+    atomic_init(&tracker->stopped, false);
+    atomic_init(&tracker->context, 0);
+    atomic_init(&tracker->refused_full, 0);
+    atomic_init(&tracker->refused_invalid, 0);
+    tracker->intern.slots = NULL;
+    tracker->process = NULL;
+    tracker->boot_us = boot_us;
+    uint32_t *page = mmap(NULL, page_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED)
+        return WADI_ERR_NO_MEMORY;
+    tracker->process = page;
+    tracker->process_asked = madvise(page, page_bytes(), MADV_WIPEONFORK) != 0; /* before Linux 4.14 */
+    *page = (uint32_t)getpid();
+    wadi_err err = wdi_intern_init(&tracker->intern);
+    if (err != WADI_OK)
+        wdi_tracker_fini(tracker);
+    return err;
+}
+
+void wdi_tracker_fini(wdi_tracker *tracker) {
+    if (tracker == NULL)
+        return;
+    wdi_intern_fini(&tracker->intern);
+    if (tracker->process != NULL)
+        munmap((void *)(uintptr_t)tracker->process, page_bytes());
+    tracker->process = NULL;
+}
+
+void wdi_tracker_stop(wdi_tracker *tracker) { atomic_store(&tracker->stopped, true); }
+
+bool wdi_tracker_forked(const wdi_tracker *tracker) {
+    uint32_t process =
+        *(const volatile uint32_t *)tracker->process; /* to the compiler nobody ever clears it */
+    if (__builtin_expect(tracker->process_asked, 0))
+        return process != (uint32_t)getpid();
+    return process == 0;
+}
+
+/* Wakes the background thread if it sleeps too deeply for what was just recorded. */
+static inline void tracker_ring_bell(wdi_tracker *tracker, wadi_priority priority) {
+    uint32_t state = atomic_load_explicit(&tracker->bell.state, memory_order_seq_cst);
+    if (__builtin_expect(state == WDI_AWAKE, 1))
+        return;
+    bool urgent = priority == WADI_CRITICAL || wdi_ring_used(&tracker->ring) > tracker->ring.mask / 2;
+    if (state == WDI_ASLEEP || urgent)
+        wdi_bell_wake(&tracker->bell);
+}
+
+wadi_err wdi_tracker_set_context(wdi_tracker *tracker, uint32_t id, const void *context, uint32_t n) {
+    wadi_err err = wdi_ring_put(&tracker->ring, WDI_RECORD_CONTEXT, WADI_NORMAL, context, n, NULL);
+    if (err != WADI_OK)
+        return err;
+    atomic_store_explicit(&tracker->context, id, memory_order_release);
+    tracker_ring_bell(tracker, WADI_NORMAL);
+    return WADI_OK;
+}
+
+/* ---- one event --------------------------------------------------------------------------------------- */
+
+/* The length of a value; more than an event can hold is cut, and refused by its size. */
+static inline size_t value_bytes(const char *string) {
+    uint64_t words[2];
+    uint32_t n = wdi_text_block(string, words);
+    return n < WDI_TEXT_BLOCK ? n : n + strnlen(string + n, WIRE_EVENT_BYTES_MAX);
+}
+
+static inline bool prop_value(const wadi_prop *prop, wire_prop *out) {
+    switch (prop->type) {
+    case WADI_TYPE_STRING:
+        out->type = WIRE_STRING;
+        out->v.s.data = prop->value.string;
+        if (prop->value.string == NULL)
+            return false;
+        out->v.s.n = prop->size != 0 ? prop->size : value_bytes(prop->value.string);
+        return true;
+    case WADI_TYPE_INT:
+        out->type = WIRE_INT;
+        out->v.i = prop->value.integer;
+        return true;
+    case WADI_TYPE_DOUBLE:
+        out->type = WIRE_DOUBLE;
+        out->v.d = prop->value.number;
+        return true;
+    case WADI_TYPE_BOOL:
+        out->type = prop->value.boolean != 0 ? WIRE_TRUE : WIRE_FALSE;
+        return true;
+    case WADI_TYPE_BYTES:
+        out->type = WIRE_BYTES;
+        out->v.s.data = prop->value.bytes;
+        out->v.s.n = prop->size;
+        return prop->value.bytes != NULL || prop->size == 0;
+    }
+    return false; /* a number that is no type */
+}
+
+/* A name or key: its number, or its length for going inline. */
+static inline bool text_intern(wdi_tracker *tracker, const char *string, uint32_t *ret_id, uint8_t *ret_n) {
+    if (string == NULL)
+        return false;
+    wdi_interned found = wdi_intern_get(&tracker->intern, &tracker->ring, string);
+    *ret_id = found.id;
+    *ret_n = (uint8_t)found.n;
+    return found.n != 0 && found.n <= WIRE_TEXT_BYTES_MAX;
+}
+
+static inline bool props_convert(wdi_tracker *tracker, const wadi_event *ev, wire_prop *out) {
+    for (size_t i = 0; i < ev->n_props; i++) {
+        const wadi_prop *prop = ev->props + i;
+        out[i].key = prop->key;
+        if (!prop_value(prop, out + i) || !text_intern(tracker, prop->key, &out[i].key_id, &out[i].key_len))
+            return false;
+    }
+    return true;
+}
+
+/* Encodes straight into the ring. */
+static inline wadi_err event_write(wdi_tracker *tracker, const wire_event *event, wadi_ticket *ret_ticket) {
+    size_t n = wire_event_size(event);
+    if (n == 0 || n > tracker->ring.payload_max)
+        return WADI_ERR_TOO_LARGE;
+    uint64_t pos = 0;
+    uint8_t *payload = wdi_ring_claim(&tracker->ring, (uint32_t)n, &pos);
+    if (payload == NULL)
+        return WADI_ERR_FULL;
+    wire_event_encode(payload, event);
+    wadi_priority priority = (wadi_priority)event->priority;
+    uint64_t ticket = wdi_ring_commit(&tracker->ring, pos, WDI_RECORD_EVENT, priority, (uint32_t)n);
+    if (ret_ticket != NULL)
+        *ret_ticket = ticket;
+    tracker_ring_bell(tracker, priority);
+    return WADI_OK;
+}
+
+static inline wadi_err event_record(wdi_tracker *tracker, const wadi_event *ev, wire_prop *props,
+                                    wadi_ticket *ret_ticket) {
+    wire_event event = {
+        .name = ev->name,
+        .context = atomic_load_explicit(&tracker->context, memory_order_acquire),
+        .priority = (uint32_t)ev->priority,
+        .has_time = ev->has_time != 0,
+        .time_us = ev->time_us,
+        .props = props,
+        .n_props = ev->n_props,
+    };
+    if (!text_intern(tracker, ev->name, &event.name_id, &event.name_len) ||
+        !props_convert(tracker, ev, props))
+        return WADI_ERR_INVALID;
+    uint64_t now_us = base_boot_us();
+    event.at_us = now_us > tracker->boot_us ? now_us - tracker->boot_us : 0;
+    return event_write(tracker, &event, ret_ticket);
+}
+
+static wadi_err record_few(wdi_tracker *tracker, const wadi_event *ev, wadi_ticket *ret_ticket) {
+    wire_prop props[PROPS_FEW];
+    return event_record(tracker, ev, props, ret_ticket);
+}
+
+__attribute__((noinline)) static wadi_err record_many(wdi_tracker *tracker, const wadi_event *ev,
+                                                      wadi_ticket *ret_ticket) {
+    wire_prop props[WIRE_PROPS_MAX];
+    return event_record(tracker, ev, props, ret_ticket);
+}
+
+static void count_refusal(wdi_tracker *tracker, wadi_err err) {
+    if (err == WADI_ERR_FULL)
+        atomic_fetch_add_explicit(&tracker->refused_full, 1, memory_order_relaxed);
+    else
+        atomic_fetch_add_explicit(&tracker->refused_invalid, 1, memory_order_relaxed);
+}
+
+static inline wadi_err tracker_track(wdi_tracker *tracker, const wadi_event *ev, wadi_ticket *ret_ticket) {
+    if (wdi_tracker_forked(tracker))
+        return WADI_ERR_FORKED;
+    if (atomic_load_explicit(&tracker->stopped, memory_order_relaxed))
+        return WADI_ERR_CLOSED;
+    wadi_err err = WADI_ERR_INVALID;
+    bool valid = ev->n_props <= WIRE_PROPS_MAX && (ev->props != NULL || ev->n_props == 0) &&
+                 (uint32_t)ev->priority <= WADI_CRITICAL;
+    if (valid)
+        err = ev->n_props <= PROPS_FEW ? record_few(tracker, ev, ret_ticket)
+                                       : record_many(tracker, ev, ret_ticket);
+    if (__builtin_expect(err != WADI_OK, 0))
+        count_refusal(tracker, err);
+    return err;
+}
+
+/* ---- the public face --------------------------------------------------------------------------------- */
+
+wadi_err wadi_track(wadi *w, const char *name, const wadi_prop *props, size_t n) {
+    if (w == NULL)
+        return WADI_ERR_INVALID;
+    wadi_event ev = WADI_EVENT_INIT;
+    ev.name = name;
+    ev.props = props;
+    ev.n_props = n;
+    return tracker_track((wdi_tracker *)(void *)w, &ev, NULL);
+}
+
+wadi_err wadi_track_ex(wadi *w, const wadi_event *ev, wadi_ticket *ret_ticket) {
+    if (w == NULL || ev == NULL || ev->struct_size < sizeof *ev)
+        return WADI_ERR_INVALID;
+    return tracker_track((wdi_tracker *)(void *)w, ev, ret_ticket);
+}

@@ -1,0 +1,259 @@
+/* The living ring: order, wrap-around, full, slots that nobody commits, a file that lies. */
+#include "tests/unit/sdk/ring/ring_fixture.h"
+
+#include <pthread.h>
+#include <sys/stat.h>
+
+#include "schemas/wire/wire.h"
+
+static void put(fixture *f, const void *data, uint32_t n) {
+    wadi_ticket ticket = 0;
+    assert_int_equal(wdi_ring_put(&f->ring, WDI_RECORD_EVENT, WADI_NORMAL, data, n, &ticket), WADI_OK);
+    assert_int_equal(ticket, wdi_ring_tail(&f->ring));
+}
+
+static wdi_record take(fixture *f) {
+    wdi_record record;
+    assert_int_equal(wdi_ring_read(&f->ring, &record), WDI_RING_RECORD);
+    return record;
+}
+
+static void assert_empty(fixture *f) {
+    wdi_record record;
+    assert_int_equal(wdi_ring_read(&f->ring, &record), WDI_RING_EMPTY);
+    assert_true(wdi_ring_empty(&f->ring));
+}
+
+static void test_record_comes_out_as_it_went_in(void **state) {
+    fixture *f = *state;
+    assert_empty(f);
+    assert_int_equal(wdi_ring_put(&f->ring, WDI_RECORD_CONTEXT, WADI_CRITICAL, "context", 7, NULL), WADI_OK);
+    put(f, "event", 5);
+    wdi_record record = take(f);
+    assert_int_equal(record.pos, FIXTURE_START);
+    assert_int_equal(record.end, FIXTURE_START + 24);
+    assert_int_equal(record.kind, WDI_RECORD_CONTEXT);
+    assert_int_equal(record.priority, WADI_CRITICAL);
+    assert_int_equal(record.n, 7);
+    assert_memory_equal(record.data, "context", 7);
+    assert_int_equal(record.crc, wire_crc_event(wire_crc_seed(fixture_run.nonce), "context", 7));
+    assert_memory_equal(take(f).data, "event", 5);
+    assert_empty(f);
+}
+
+static void test_payload_at_its_limits(void **state) {
+    fixture *f = *state;
+    uint32_t max = f->ring.payload_max;
+    assert_int_equal(max, FIXTURE_RING_BYTES / 4);
+    uint8_t *big = calloc(1, max + 1);
+    assert_int_equal(wdi_ring_put(&f->ring, WDI_RECORD_EVENT, WADI_NORMAL, big, 0, NULL), WADI_ERR_INVALID);
+    assert_int_equal(wdi_ring_put(&f->ring, WDI_RECORD_EVENT, WADI_NORMAL, big, max + 1, NULL),
+                     WADI_ERR_TOO_LARGE);
+    uint64_t pos = 0;
+    assert_null(wdi_ring_claim(&f->ring, 0, &pos));
+    assert_null(wdi_ring_claim(&f->ring, max + 1, &pos));
+    put(f, big, max);
+    assert_int_equal(take(f).n, max);
+    free(big);
+}
+
+static void test_wrap_keeps_records_whole(void **state) {
+    fixture *f = *state;
+    uint64_t random = fixture_seed();
+    uint8_t data[600];
+    uint64_t laps_end = FIXTURE_START + 20u * FIXTURE_RING_BYTES;
+    for (uint32_t i = 0; wdi_ring_tail(&f->ring) < laps_end; i++) {
+        uint32_t n = 1 + (uint32_t)(fixture_random(&random) % sizeof data);
+        memset(data, (int)(i & 0xFF), n);
+        put(f, data, n);
+        wdi_record record = take(f);
+        assert_int_equal(record.n, n);
+        assert_memory_equal(record.data, data, n);
+        if (i % 7 == 0)
+            wdi_ring_release(&f->ring, wdi_ring_cursor(&f->ring));
+    }
+}
+
+static uint32_t fill(fixture *f) {
+    uint32_t n = 0;
+    while (wdi_ring_put(&f->ring, WDI_RECORD_EVENT, WADI_NORMAL, "12345678", 8, NULL) == WADI_OK)
+        n++;
+    return n;
+}
+
+static void test_full_refuses_until_released(void **state) {
+    fixture *f = *state;
+    assert_int_equal(fill(f), FIXTURE_RING_BYTES / 24);
+    for (uint32_t i = 0; i < FIXTURE_RING_BYTES / 24; i++)
+        take(f);
+    assert_empty(f);
+    assert_int_equal(fill(f), 0); /* read is not released */
+    wdi_ring_release(&f->ring, wdi_ring_cursor(&f->ring));
+    assert_int_equal(wdi_ring_used(&f->ring), 0);
+    assert_int_equal(fill(f), FIXTURE_RING_BYTES / 24);
+}
+
+static void test_release_clears_and_ignores_nonsense(void **state) {
+    fixture *f = *state;
+    put(f, "a", 1);
+    put(f, "b", 1);
+    uint64_t first = take(f).end;
+    wdi_ring_release(&f->ring, first + 24); /* not read yet */
+    assert_int_equal(wdi_ring_used(&f->ring), 48);
+    wdi_ring_release(&f->ring, first);
+    wdi_ring_release(&f->ring, first - 24);
+    assert_int_equal(wdi_ring_used(&f->ring), 24);
+    static const uint8_t zeros[24];
+    assert_memory_equal(f->ring.data + (FIXTURE_START & f->ring.mask), zeros, sizeof zeros);
+    assert_memory_equal(take(f).data, "b", 1);
+}
+
+static void test_seek_reads_again(void **state) {
+    fixture *f = *state;
+    put(f, "a", 1);
+    put(f, "b", 1);
+    uint64_t between = take(f).end;
+    take(f);
+    wdi_ring_seek(&f->ring, between);
+    assert_memory_equal(take(f).data, "b", 1);
+    wdi_ring_seek(&f->ring, wdi_ring_cursor(&f->ring) + 8); /* ahead: no */
+    assert_empty(f);
+    wdi_ring_seek(&f->ring, FIXTURE_START);
+    assert_memory_equal(take(f).data, "a", 1);
+}
+
+static void test_uncommitted_blocks_what_is_behind(void **state) {
+    fixture *f = *state;
+    uint64_t pos = 0;
+    uint8_t *payload = wdi_ring_claim(&f->ring, 3, &pos);
+    put(f, "behind", 6);
+    wdi_record record;
+    f->ring.probed_us = 0; /* let it ask: we live */
+    assert_int_equal(wdi_ring_read(&f->ring, &record), WDI_RING_BLOCKED);
+    assert_false(wdi_ring_empty(&f->ring));
+    memcpy(payload, "now", 3);
+    wdi_ring_commit(&f->ring, pos, WDI_RECORD_EVENT, WADI_NORMAL, 3);
+    assert_memory_equal(take(f).data, "now", 3);
+    assert_memory_equal(take(f).data, "behind", 6);
+    assert_int_equal(f->ring.skipped, 0);
+}
+
+static void *claim_and_leave(void *argument) {
+    uint64_t pos = 0;
+    return wdi_ring_claim(argument, 40, &pos);
+}
+
+static void test_slot_of_a_thread_that_ended_is_skipped(void **state) {
+    fixture *f = *state;
+    put(f, "before", 6);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, claim_and_leave, &f->ring), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    put(f, "behind", 6);
+    assert_memory_equal(take(f).data, "before", 6);
+    wdi_record record;
+    wdi_ring_state found = WDI_RING_BLOCKED;
+    for (int i = 0; i < 2000 && found == WDI_RING_BLOCKED; i++) {
+        usleep(WDI_RING_PROBE_US); /* a joined thread may still be seen by the kernel for a moment */
+        found = wdi_ring_read(&f->ring, &record);
+    }
+    assert_int_equal(found, WDI_RING_RECORD);
+    assert_memory_equal(record.data, "behind", 6);
+    assert_int_equal(f->ring.skipped, 1);
+    wdi_ring_release(&f->ring, wdi_ring_cursor(&f->ring));
+    assert_int_equal(wdi_ring_used(&f->ring), 0);
+}
+
+static void test_record_overwritten_in_memory_is_passed(void **state) {
+    fixture *f = *state;
+    put(f, "one", 3);
+    put(f, "two", 3);
+    put(f, "three", 5);
+    wdi_slot_payload(wdi_slot_at(&f->ring, FIXTURE_START))[1] ^= 4;
+    wdi_slot_at(&f->ring, FIXTURE_START + 24)->word ^= 3u << WDI_WORD_PRIORITY_SHIFT;
+    assert_memory_equal(take(f).data, "three", 5);
+    assert_int_equal(f->ring.damaged_bytes, 48);
+    assert_empty(f);
+}
+
+static void test_file_is_private_and_has_its_size(void **state) {
+    fixture *f = *state;
+    struct stat st;
+    assert_int_equal(fstatat(f->dir_fd, "ring", &st, 0), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    assert_true(st.st_size > FIXTURE_RING_BYTES);
+    assert_true((uint64_t)st.st_blocks * 512 >= (uint64_t)st.st_size);
+    assert_int_equal(fcntl(f->ring.fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+}
+
+static void test_start_takes_another_size(void **state) {
+    fixture *f = *state;
+    put(f, "gone", 4);
+    assert_int_equal(wdi_ring_start(&f->ring, &fixture_run, 1u << 20, 3 * FIXTURE_RING_BYTES), WADI_OK);
+    assert_int_equal(f->ring.mask + 1, 4 * FIXTURE_RING_BYTES);
+    assert_empty(f);
+    put(f, "here", 4);
+    assert_int_equal(take(f).pos, 1u << 20);
+    assert_int_equal(wdi_ring_start(&f->ring, &fixture_run, 12, FIXTURE_RING_BYTES), WADI_ERR_INVALID);
+    assert_int_equal(wdi_ring_start(&f->ring, &fixture_run, 0, FIXTURE_RING_BYTES), WADI_ERR_INVALID);
+}
+
+static void test_file_of_a_strange_size_is_made_anew(void **state) {
+    fixture *f = *state;
+    static const off_t sizes[] = {0, 1, 4096, 70000, 1 << 30};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        assert_int_equal(ftruncate(f->ring.fd, sizes[i]), 0);
+        fixture_reopen(f);
+        assert_int_equal(f->ring.mask + 1, FIXTURE_RING_BYTES);
+        fixture_start(f);
+        put(f, "x", 1);
+    }
+}
+
+static void test_sparse_file_gets_its_blocks(void **state) {
+    fixture *f = *state;
+    struct stat st;
+    assert_int_equal(fstat(f->ring.fd, &st), 0);
+    assert_int_equal(ftruncate(f->ring.fd, 0), 0);
+    assert_int_equal(ftruncate(f->ring.fd, st.st_size), 0);
+    fixture_reopen(f);
+    assert_int_equal(fstat(f->ring.fd, &st), 0);
+    assert_true((uint64_t)st.st_blocks * 512 >= (uint64_t)st.st_size);
+}
+
+static void test_open_says_what_is_wrong(void **state) {
+    fixture *f = *state;
+    wdi_ring ring;
+    assert_int_equal(wdi_ring_open(&ring, -1, FIXTURE_RING_BYTES), WADI_ERR_IO);
+    wdi_ring_close(&ring);
+    assert_int_equal(mkdirat(f->dir_fd, "d", 0700), 0);
+    int fd = openat(f->dir_fd, "d", O_RDONLY | O_DIRECTORY);
+    assert_int_equal(mkdirat(fd, "ring", 0700), 0);
+    assert_int_not_equal(wdi_ring_open(&ring, fd, FIXTURE_RING_BYTES), WADI_OK);
+    wdi_ring_close(&ring);
+    unlinkat(fd, "ring", AT_REMOVEDIR);
+    close(fd);
+    unlinkat(f->dir_fd, "d", AT_REMOVEDIR);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(test_record_comes_out_as_it_went_in),
+        TEST(test_payload_at_its_limits),
+        TEST(test_wrap_keeps_records_whole),
+        TEST(test_full_refuses_until_released),
+        TEST(test_release_clears_and_ignores_nonsense),
+        TEST(test_seek_reads_again),
+        TEST(test_uncommitted_blocks_what_is_behind),
+        TEST(test_slot_of_a_thread_that_ended_is_skipped),
+        TEST(test_record_overwritten_in_memory_is_passed),
+        TEST(test_file_is_private_and_has_its_size),
+        TEST(test_start_takes_another_size),
+        TEST(test_file_of_a_strange_size_is_made_anew),
+        TEST(test_sparse_file_gets_its_blocks),
+        TEST(test_open_says_what_is_wrong),
+    };
+    return cmocka_run_group_tests_name("ring", tests, NULL, NULL);
+}
