@@ -52,13 +52,9 @@ static const int ciphersuites[] = {
 
 static psa_status_t crypto_status = PSA_ERROR_BAD_STATE;
 
-static void crypto_init(void)
-{
-    crypto_status = psa_crypto_init();
-}
+static void crypto_init(void) { crypto_status = psa_crypto_init(); }
 
-static base_tls_result config_fail(char *why, size_t why_size, const char *what, const char *file, int rc)
-{
+static base_tls_result config_fail(char *why, size_t why_size, const char *what, const char *file, int rc) {
     char text[96] = "not found or not readable";
     if (rc != MBEDTLS_ERR_PK_FILE_IO_ERROR && rc != MBEDTLS_ERR_X509_FILE_IO_ERROR)
         mbedtls_strerror(rc, text, sizeof text);
@@ -67,8 +63,7 @@ static base_tls_result config_fail(char *why, size_t why_size, const char *what,
     return BASE_TLS_ERR_CONFIG;
 }
 
-static base_tls_result ca_load(base_tls *tls, const base_tls_options *opt, char *why, size_t why_size)
-{
+static base_tls_result ca_load(base_tls *tls, const base_tls_options *opt, char *why, size_t why_size) {
     const char *file = opt->ca_file != NULL ? opt->ca_file : SYSTEM_CA_FILE;
     int rc = mbedtls_x509_crt_parse_file(&tls->ca, file);
     /* Above 0: so many certificates could not be read. The system's list may hold a few such; ours may not.
@@ -79,8 +74,7 @@ static base_tls_result ca_load(base_tls *tls, const base_tls_options *opt, char 
     return BASE_TLS_OK;
 }
 
-static base_tls_result identity_load(base_tls *tls, const base_tls_options *opt, char *why, size_t why_size)
-{
+static base_tls_result identity_load(base_tls *tls, const base_tls_options *opt, char *why, size_t why_size) {
     if (opt->cert_file == NULL || opt->key_file == NULL) {
         if (why != NULL)
             snprintf(why, why_size, "cert_file and key_file belong together");
@@ -103,8 +97,7 @@ static base_tls_result identity_load(base_tls *tls, const base_tls_options *opt,
 
 /* A resumed handshake shows no certificate. So where the client's certificate decides, there is no
  * resumption: whatever has happened to the certificate since is looked at every time. */
-static base_tls_result tickets_init(base_tls *tls, const base_tls_options *opt)
-{
+static base_tls_result tickets_init(base_tls *tls, const base_tls_options *opt) {
     if (!opt->server) {
         mbedtls_ssl_conf_session_tickets(&tls->conf, MBEDTLS_SSL_SESSION_TICKETS_ENABLED);
         mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(
@@ -124,8 +117,7 @@ static base_tls_result tickets_init(base_tls *tls, const base_tls_options *opt)
     return BASE_TLS_OK;
 }
 
-static base_tls_result config_init(base_tls *tls, const base_tls_options *opt)
-{
+static base_tls_result config_init(base_tls *tls, const base_tls_options *opt) {
     int rc =
         mbedtls_ssl_config_defaults(&tls->conf, opt->server ? MBEDTLS_SSL_IS_SERVER : MBEDTLS_SSL_IS_CLIENT,
                                     MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT);
@@ -142,8 +134,7 @@ static base_tls_result config_init(base_tls *tls, const base_tls_options *opt)
     return tickets_init(tls, opt);
 }
 
-base_tls_result base_tls_new(const base_tls_options *opt, char *why, size_t why_size, base_tls **ret_tls)
-{
+base_tls_result base_tls_new(const base_tls_options *opt, char *why, size_t why_size, base_tls **ret_tls) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, crypto_init);
     base_tls *tls = crypto_status == PSA_SUCCESS ? calloc(1, sizeof *tls) : NULL;
@@ -171,8 +162,7 @@ base_tls_result base_tls_new(const base_tls_options *opt, char *why, size_t why_
     return result;
 }
 
-void base_tls_free(base_tls *tls)
-{
+void base_tls_free(base_tls *tls) {
     if (tls == NULL)
         return;
     mbedtls_ssl_config_free(&tls->conf);
@@ -185,8 +175,7 @@ void base_tls_free(base_tls *tls)
 
 /* ---- connection ----------------------------------------------------------------------------------- */
 
-static int socket_send(void *context, const unsigned char *data, size_t n)
-{
+static int socket_send(void *context, const unsigned char *data, size_t n) {
     const base_tls_conn *conn = context;
     ssize_t sent = send(conn->fd, data, n, MSG_NOSIGNAL);
     if (sent >= 0)
@@ -196,8 +185,7 @@ static int socket_send(void *context, const unsigned char *data, size_t n)
     return errno == EPIPE || errno == ECONNRESET ? MBEDTLS_ERR_NET_CONN_RESET : MBEDTLS_ERR_NET_SEND_FAILED;
 }
 
-static int socket_receive(void *context, unsigned char *data, size_t n)
-{
+static int socket_receive(void *context, unsigned char *data, size_t n) {
     const base_tls_conn *conn = context;
     ssize_t got = recv(conn->fd, data, n, 0);
     if (got >= 0)
@@ -207,8 +195,7 @@ static int socket_receive(void *context, unsigned char *data, size_t n)
     return errno == EPIPE || errno == ECONNRESET ? MBEDTLS_ERR_NET_CONN_RESET : MBEDTLS_ERR_NET_RECV_FAILED;
 }
 
-base_tls_result base_tls_conn_new(base_tls *tls, int fd, const char *host, base_tls_conn **ret_conn)
-{
+base_tls_result base_tls_conn_new(base_tls *tls, int fd, const char *host, base_tls_conn **ret_conn) {
     base_tls_conn *conn = calloc(1, sizeof *conn);
     if (conn == NULL)
         return BASE_TLS_ERR_MEMORY;
@@ -225,16 +212,14 @@ base_tls_result base_tls_conn_new(base_tls *tls, int fd, const char *host, base_
     return BASE_TLS_OK;
 }
 
-void base_tls_conn_free(base_tls_conn *conn)
-{
+void base_tls_conn_free(base_tls_conn *conn) {
     if (conn == NULL)
         return;
     mbedtls_ssl_free(&conn->ssl);
     free(conn);
 }
 
-static base_tls_result verify_fail(base_tls_conn *conn)
-{
+static base_tls_result verify_fail(base_tls_conn *conn) {
     uint32_t flags = mbedtls_ssl_get_verify_result(&conn->ssl);
     if (flags == 0 || flags == UINT32_MAX ||
         mbedtls_x509_crt_verify_info(conn->error, sizeof conn->error, "", flags) <= 0) {
@@ -250,8 +235,7 @@ static base_tls_result verify_fail(base_tls_conn *conn)
     return BASE_TLS_ERR_VERIFY;
 }
 
-static base_tls_result conn_result(base_tls_conn *conn, int rc)
-{
+static base_tls_result conn_result(base_tls_conn *conn, int rc) {
     switch (rc) {
     case 0:
         return BASE_TLS_OK;
@@ -276,8 +260,7 @@ static base_tls_result conn_result(base_tls_conn *conn, int rc)
     }
 }
 
-base_tls_result base_tls_handshake(base_tls_conn *conn)
-{
+base_tls_result base_tls_handshake(base_tls_conn *conn) {
     int rc = 0;
     while (rc == 0 && !mbedtls_ssl_is_handshake_over(&conn->ssl)) {
         rc = mbedtls_ssl_handshake_step(&conn->ssl);
@@ -289,8 +272,7 @@ base_tls_result base_tls_handshake(base_tls_conn *conn)
     return conn_result(conn, rc);
 }
 
-base_tls_result base_tls_read(base_tls_conn *conn, void *buf, size_t n, size_t *ret_n)
-{
+base_tls_result base_tls_read(base_tls_conn *conn, void *buf, size_t n, size_t *ret_n) {
     int rc = mbedtls_ssl_read(&conn->ssl, buf, n);
     while (rc == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) {
         conn->has_ticket = true;
@@ -302,8 +284,7 @@ base_tls_result base_tls_read(base_tls_conn *conn, void *buf, size_t n, size_t *
     return BASE_TLS_OK;
 }
 
-base_tls_result base_tls_write(base_tls_conn *conn, const void *buf, size_t n, size_t *ret_n)
-{
+base_tls_result base_tls_write(base_tls_conn *conn, const void *buf, size_t n, size_t *ret_n) {
     int rc = mbedtls_ssl_write(&conn->ssl, buf, n);
     if (rc < 0)
         return conn_result(conn, rc);
@@ -311,21 +292,16 @@ base_tls_result base_tls_write(base_tls_conn *conn, const void *buf, size_t n, s
     return BASE_TLS_OK;
 }
 
-size_t base_tls_pending(const base_tls_conn *conn)
-{
-    return mbedtls_ssl_get_bytes_avail(&conn->ssl);
-}
+size_t base_tls_pending(const base_tls_conn *conn) { return mbedtls_ssl_get_bytes_avail(&conn->ssl); }
 
-void base_tls_close_notify(base_tls_conn *conn)
-{
+void base_tls_close_notify(base_tls_conn *conn) {
     /* A full socket loses it: the peer then sees a plain end, which is no worse. */
     (void)mbedtls_ssl_close_notify(&conn->ssl);
 }
 
 /* ---- resumption and identity ---------------------------------------------------------------------- */
 
-size_t base_tls_session_save(base_tls_conn *conn, uint8_t *out, size_t cap)
-{
+size_t base_tls_session_save(base_tls_conn *conn, uint8_t *out, size_t cap) {
     if (mbedtls_ssl_get_version_number(&conn->ssl) == MBEDTLS_SSL_VERSION_TLS1_3 && !conn->has_ticket)
         return 0;
     mbedtls_ssl_session session;
@@ -338,8 +314,7 @@ size_t base_tls_session_save(base_tls_conn *conn, uint8_t *out, size_t cap)
     return n;
 }
 
-void base_tls_session_set(base_tls_conn *conn, const uint8_t *saved, size_t n)
-{
+void base_tls_session_set(base_tls_conn *conn, const uint8_t *saved, size_t n) {
     mbedtls_ssl_session session;
     mbedtls_ssl_session_init(&session);
     if (mbedtls_ssl_session_load(&session, saved, n) == 0)
@@ -347,13 +322,11 @@ void base_tls_session_set(base_tls_conn *conn, const uint8_t *saved, size_t n)
     mbedtls_ssl_session_free(&session);
 }
 
-bool base_tls_resumed(const base_tls_conn *conn)
-{
+bool base_tls_resumed(const base_tls_conn *conn) {
     return !conn->handshake_full && conn->ssl.MBEDTLS_PRIVATE(state) == MBEDTLS_SSL_HANDSHAKE_OVER;
 }
 
-bool base_tls_peer_name(const base_tls_conn *conn, char *out, size_t cap)
-{
+bool base_tls_peer_name(const base_tls_conn *conn, char *out, size_t cap) {
     const mbedtls_x509_crt *cert = mbedtls_ssl_get_peer_cert(&conn->ssl);
     const mbedtls_x509_name *name = cert != NULL ? &cert->subject : NULL;
     while (name != NULL && MBEDTLS_OID_CMP(MBEDTLS_OID_AT_CN, &name->oid) != 0)
@@ -366,7 +339,4 @@ bool base_tls_peer_name(const base_tls_conn *conn, char *out, size_t cap)
     return true;
 }
 
-const char *base_tls_error(const base_tls_conn *conn)
-{
-    return conn->error;
-}
+const char *base_tls_error(const base_tls_conn *conn) { return conn->error; }

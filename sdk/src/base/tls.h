@@ -31,19 +31,21 @@ typedef enum base_tls_result {
 
 typedef struct base_tls_options {
     bool server;
-    const char *ca_file;   /* client: roots to trust; NULL takes the system's. server: roots of client certificates */
+    const char
+        *ca_file; /* client: roots to trust; NULL takes the system's. server: roots of client certificates */
     const char *cert_file; /* server: required. client: optional */
     const char *key_file;
-    bool client_auth;      /* server: a client certificate from ca_file is required */
-    bool tls13_only;       /* min_version 1.3 */
+    bool client_auth; /* server: a client certificate from ca_file is required */
+    bool tls13_only;  /* min_version 1.3 */
 } base_tls_options;
 
-/* Loads everything. On failure *ret_tls is untouched and `why` (may be NULL) says what, with the file's name. */
+/* Loads everything. On failure *ret_tls is untouched and `why` (may be NULL) says what, with the file's name.
+ */
 base_tls_result base_tls_new(const base_tls_options *opt, char *why, size_t why_size, base_tls **ret_tls);
 void base_tls_free(base_tls *tls);
 
-/* Borrows `fd`, which stays the caller's to close, after base_tls_conn_free. `host` (client): the name to verify
- * and to announce. */
+/* Borrows `fd`, which stays the caller's to close, after base_tls_conn_free. `host` (client): the name to
+ * verify and to announce. */
 base_tls_result base_tls_conn_new(base_tls *tls, int fd, const char *host, base_tls_conn **ret_conn);
 void base_tls_conn_free(base_tls_conn *conn);
 
@@ -60,8 +62,8 @@ size_t base_tls_pending(const base_tls_conn *conn);
 /* Sends close_notify, best effort. */
 void base_tls_close_notify(base_tls_conn *conn);
 
-/* Client: the session for resumption, serialized; 0 when there is none (yet: with TLS 1.3 it comes with the first
- * bytes read). It holds secrets and the server's certificate: about 1 to 3 KB. */
+/* Client: the session for resumption, serialized; 0 when there is none (yet: with TLS 1.3 it comes with the
+ * first bytes read). It holds secrets and the server's certificate: about 1 to 3 KB. */
 size_t base_tls_session_save(base_tls_conn *conn, uint8_t *out, size_t cap);
 /* Client, before the handshake: tries to resume; a session that does not serve is ignored. */
 void base_tls_session_set(base_tls_conn *conn, const uint8_t *session, size_t n);

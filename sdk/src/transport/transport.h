@@ -21,17 +21,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WDI_TRANSPORT_POLLFDS_MAX 16u   /* a name look-up may have several sockets */
+#define WDI_TRANSPORT_POLLFDS_MAX 16u /* a name look-up may have several sockets */
 #define WDI_TRANSPORT_ERROR_BYTES 160u
 #define WDI_TRANSPORT_NEVER UINT64_MAX
 
 typedef enum wdi_transport_state {
     WDI_TRANSPORT_CLOSED = 0, /* no connection, nothing under way */
     WDI_TRANSPORT_CONNECTING,
-    WDI_TRANSPORT_READY,      /* connected: post */
+    WDI_TRANSPORT_READY, /* connected: post */
     WDI_TRANSPORT_EXCHANGING,
-    WDI_TRANSPORT_ANSWERED,   /* response() is valid until the next call that changes the state */
-    WDI_TRANSPORT_FAILED,     /* failure() says why */
+    WDI_TRANSPORT_ANSWERED, /* response() is valid until the next call that changes the state */
+    WDI_TRANSPORT_FAILED,   /* failure() says why */
 } wdi_transport_state;
 
 typedef enum wdi_transport_failure {
@@ -42,15 +42,16 @@ typedef enum wdi_transport_failure {
     WDI_FAILURE_BROKEN,      /* cut off, or not HTTP */
 } wdi_transport_failure;
 
-/* One POST to <endpoint's prefix>/v1/batches. `body` stays the caller's, untouched, until the exchange has ended. */
+/* One POST to <endpoint's prefix>/v1/batches. `body` stays the caller's, untouched, until the exchange has
+ * ended. */
 typedef struct wdi_request {
     const uint8_t *body;
     size_t n;
     const char *encoding; /* "zstd", "gzip" or NULL; a literal */
 } wdi_request;
 
-/* What the collector, or something between, answered. `body` is borrowed; `body_truncated`: it was longer than an Ack
- * can be, and only its beginning was kept. */
+/* What the collector, or something between, answered. `body` is borrowed; `body_truncated`: it was longer
+ * than an Ack can be, and only its beginning was kept. */
 typedef struct wdi_response {
     unsigned status;
     const uint8_t *body;
@@ -68,6 +69,8 @@ typedef struct wdi_transport_ops {
      * WADI_ERR_INVALID: the endpoint; WADI_ERR_TLS: a file; WADI_ERR_NO_MEMORY; WADI_ERR_SYSTEM. */
     wadi_err (*open)(const wadi_options *opt, char *why, size_t why_size, void **ret_t);
     void (*close)(void *t); /* accepts NULL */
+    /* In a forked child: frees and closes, and says nothing on connections that are the parent's. */
+    void (*forget)(void *t);
 
     /* Begins to connect; READY at once where a kept connection looks alive. Not while EXCHANGING. */
     wdi_transport_state (*connect)(void *t, uint64_t now_us);
@@ -78,7 +81,8 @@ typedef struct wdi_transport_ops {
     /* Ends whatever is under way, and the connection. State: CLOSED. */
     void (*cancel)(void *t);
 
-    /* What to wait for, at most `max`, and when to call step at the latest (WDI_TRANSPORT_NEVER: no limit). */
+    /* What to wait for, at most `max`, and when to call step at the latest (WDI_TRANSPORT_NEVER: no limit).
+     */
     size_t (*pollfds)(const void *t, struct pollfd *ret_fds, size_t max);
     uint64_t (*deadline_us)(const void *t);
 

@@ -33,22 +33,26 @@ typedef struct wdi_upload_stats {
     uint64_t upload_bytes;  /* bodies as sent */
 } wdi_upload_stats;
 
-/* `opt`: defaults resolved, endpoint not NULL; copied. Borrows `store` until wdi_upload_close. `transport`: normally
- * &wdi_transport_mbedtls. Takes all its memory here. WADI_ERR_INVALID, WADI_ERR_TLS, WADI_ERR_NO_MEMORY,
- * WADI_ERR_SYSTEM; opt->diag has been told why. */
+/* `opt`: defaults resolved, endpoint not NULL; copied. Borrows `store` until wdi_upload_close. `transport`:
+ * normally &wdi_transport_mbedtls. Takes all its memory here. WADI_ERR_INVALID, WADI_ERR_TLS,
+ * WADI_ERR_NO_MEMORY, WADI_ERR_SYSTEM; opt->diag has been told why. */
 WADI_NODISCARD wadi_err wdi_upload_open(const wadi_options *opt, const wdi_transport_ops *transport,
                                         struct wdi_store *store, wdi_upload **ret_u);
 
 /* Gives up what is under way: the next process sends it again. Accepts NULL. */
 void wdi_upload_close(wdi_upload *u);
+/* In a forked child, instead: leaves the parent's connection alone. Accepts NULL. */
+void wdi_upload_forget(wdi_upload *u);
 
-/* Does all that can be done now. An error is the store's: the uploader is stopped and only waits for close. */
+/* Does all that can be done now. An error is the store's: the uploader is stopped and only waits for close.
+ */
 WADI_NODISCARD wadi_err wdi_upload_step(wdi_upload *u, uint64_t now_us);
 
 size_t wdi_upload_pollfds(const wdi_upload *u, struct pollfd *ret_fds, size_t max);
 uint64_t wdi_upload_deadline_us(const wdi_upload *u);
 
-/* wadi_flush, and the beginning of wadi_close: ends a back-off, but not the wait that a collector asked for. */
+/* wadi_flush, and the beginning of wadi_close: ends a back-off, but not the wait that a collector asked for.
+ */
 void wdi_upload_kick(wdi_upload *u, uint64_t now_us);
 
 /* Nothing is owed and nothing is under way. */
@@ -56,6 +60,9 @@ bool wdi_upload_idle(const wdi_upload *u);
 
 /* The last attempt could not connect, or no answer can be expected soon: wadi_close need not wait. */
 bool wdi_upload_offline(const wdi_upload *u);
+
+/* Calls refused so far because the ring was full: the collector is told with the next batch. */
+void wdi_upload_refused_set(wdi_upload *u, uint64_t refused);
 
 void wdi_upload_stats_get(const wdi_upload *u, wdi_upload_stats *ret_stats);
 

@@ -19,8 +19,7 @@
 
 static char certs[64] = "/tmp/wadi-tls-test.XXXXXX";
 
-static const char *cert_path(const char *name)
-{
+static const char *cert_path(const char *name) {
     static char paths[8][128];
     static unsigned next;
     if (name == NULL)
@@ -30,8 +29,7 @@ static const char *cert_path(const char *name)
     return path;
 }
 
-static base_tls *tls_make(bool server, const char *ca, const char *identity, bool client_auth)
-{
+static base_tls *tls_make(bool server, const char *ca, const char *identity, bool client_auth) {
     char cert[64] = "", key[64] = "", why[256] = "";
     if (identity != NULL) {
         snprintf(cert, sizeof cert, "%s.pem", identity);
@@ -58,21 +56,18 @@ typedef struct pair {
     base_tls_result client_result, server_result;
 } pair;
 
-static bool result_waits(base_tls_result result)
-{
+static bool result_waits(base_tls_result result) {
     return result == BASE_TLS_WANT_READ || result == BASE_TLS_WANT_WRITE;
 }
 
-static void pair_open(pair *p, base_tls *client, base_tls *server, const char *host)
-{
+static void pair_open(pair *p, base_tls *client, base_tls *server, const char *host) {
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, p->fds), 0);
     assert_int_equal(base_tls_conn_new(client, p->fds[0], host, &p->client), BASE_TLS_OK);
     assert_int_equal(base_tls_conn_new(server, p->fds[1], NULL, &p->server), BASE_TLS_OK);
     p->client_result = p->server_result = BASE_TLS_WANT_READ;
 }
 
-static void pair_shake(pair *p)
-{
+static void pair_shake(pair *p) {
     for (int i = 0; i < ROUNDS_MAX; i++) {
         if (result_waits(p->client_result))
             p->client_result = base_tls_handshake(p->client);
@@ -88,8 +83,7 @@ static void pair_shake(pair *p)
     fail_msg("the handshake never ends");
 }
 
-static void pair_close(pair *p)
-{
+static void pair_close(pair *p) {
     base_tls_conn_free(p->client);
     base_tls_conn_free(p->server);
     close(p->fds[0]);
@@ -97,8 +91,7 @@ static void pair_close(pair *p)
 }
 
 /* Moves `n` bytes from one end to the other, and checks every one. */
-static void bytes_move(base_tls_conn *from, base_tls_conn *to, size_t n)
-{
+static void bytes_move(base_tls_conn *from, base_tls_conn *to, size_t n) {
     unsigned char *out = malloc(n), *in = malloc(n);
     assert_non_null(out);
     assert_non_null(in);
@@ -119,8 +112,7 @@ static void bytes_move(base_tls_conn *from, base_tls_conn *to, size_t n)
     free(in);
 }
 
-static void test_handshake_when_certificates_are_good_then_bytes_pass_both_ways(void **state)
-{
+static void test_handshake_when_certificates_are_good_then_bytes_pass_both_ways(void **state) {
     (void)state;
     base_tls *client = tls_make(false, "ca.pem", NULL, false),
              *server = tls_make(true, NULL, "server", false);
@@ -145,8 +137,7 @@ static void test_handshake_when_certificates_are_good_then_bytes_pass_both_ways(
     base_tls_free(server);
 }
 
-static void test_read_when_less_is_asked_than_a_record_holds_then_the_rest_is_pending(void **state)
-{
+static void test_read_when_less_is_asked_than_a_record_holds_then_the_rest_is_pending(void **state) {
     (void)state;
     base_tls *client = tls_make(false, "ca.pem", NULL, false),
              *server = tls_make(true, NULL, "server", false);
@@ -165,8 +156,7 @@ static void test_read_when_less_is_asked_than_a_record_holds_then_the_rest_is_pe
 }
 
 /* A handshake that must fail on the client's side. */
-static void client_refuses(const char *ca, const char *identity, const char *host, const char *text)
-{
+static void client_refuses(const char *ca, const char *identity, const char *host, const char *text) {
     base_tls *client = tls_make(false, ca, NULL, false), *server = tls_make(true, NULL, identity, false);
     pair p;
     pair_open(&p, client, server, host);
@@ -180,8 +170,7 @@ static void client_refuses(const char *ca, const char *identity, const char *hos
     base_tls_free(server);
 }
 
-static void test_handshake_when_the_server_is_not_to_be_trusted_then_refused(void **state)
-{
+static void test_handshake_when_the_server_is_not_to_be_trusted_then_refused(void **state) {
     (void)state;
     client_refuses("other-ca.pem", "server", "localhost", "not correctly signed");
     client_refuses("ca.pem", "wrong-name", "localhost", "Common Name");
@@ -192,8 +181,7 @@ static void test_handshake_when_the_server_is_not_to_be_trusted_then_refused(voi
 
 /* With client_auth: what the server makes of a client's certificate. With TLS 1.3 the client hears of a
  * refusal only when it reads. */
-static base_tls_result server_judges(const char *client_identity, char *name, size_t cap)
-{
+static base_tls_result server_judges(const char *client_identity, char *name, size_t cap) {
     base_tls *client = tls_make(false, "ca.pem", client_identity, false);
     base_tls *server = tls_make(true, "ca.pem", "server", true);
     pair p;
@@ -213,8 +201,7 @@ static base_tls_result server_judges(const char *client_identity, char *name, si
     return result;
 }
 
-static void test_handshake_when_a_client_certificate_is_required_then_only_a_good_one_serves(void **state)
-{
+static void test_handshake_when_a_client_certificate_is_required_then_only_a_good_one_serves(void **state) {
     (void)state;
     char name[64] = "";
     assert_int_equal(server_judges("client", name, sizeof name), BASE_TLS_OK);
@@ -223,8 +210,7 @@ static void test_handshake_when_a_client_certificate_is_required_then_only_a_goo
     assert_int_equal(server_judges(NULL, name, sizeof name), BASE_TLS_ERR_VERIFY);
 }
 
-static void test_handshake_when_the_client_speaks_plain_http_then_peer_error(void **state)
-{
+static void test_handshake_when_the_client_speaks_plain_http_then_peer_error(void **state) {
     (void)state;
     base_tls *server = tls_make(true, NULL, "server", false);
     int fds[2];
@@ -240,8 +226,7 @@ static void test_handshake_when_the_client_speaks_plain_http_then_peer_error(voi
     close(fds[1]);
 }
 
-static void test_write_when_the_peer_is_gone_then_error_and_no_signal(void **state)
-{
+static void test_write_when_the_peer_is_gone_then_error_and_no_signal(void **state) {
     (void)state;
     base_tls *client = tls_make(false, "ca.pem", NULL, false),
              *server = tls_make(true, NULL, "server", false);
@@ -257,8 +242,7 @@ static void test_write_when_the_peer_is_gone_then_error_and_no_signal(void **sta
 }
 
 /* One connection; the session to resume goes in and out by `session`. Tells whether it was resumed. */
-static bool session_use(base_tls *client, base_tls *server, uint8_t *session, size_t cap, size_t *n)
-{
+static bool session_use(base_tls *client, base_tls *server, uint8_t *session, size_t cap, size_t *n) {
     pair p;
     pair_open(&p, client, server, "localhost");
     if (*n > 0)
@@ -275,8 +259,7 @@ static bool session_use(base_tls *client, base_tls *server, uint8_t *session, si
     return resumed;
 }
 
-static void test_session_when_saved_then_resumed_and_elsewhere_ignored(void **state)
-{
+static void test_session_when_saved_then_resumed_and_elsewhere_ignored(void **state) {
     (void)state;
     base_tls *client = tls_make(false, "ca.pem", NULL, false);
     base_tls *server = tls_make(true, NULL, "server", false), *other = tls_make(true, NULL, "server", false);
@@ -296,8 +279,7 @@ static void test_session_when_saved_then_resumed_and_elsewhere_ignored(void **st
 
 /* TLS 1.2 is spoken with the openssl command at the other end. */
 
-static int loopback_socket(uint16_t *ret_port)
-{
+static int loopback_socket(uint16_t *ret_port) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t n = sizeof address;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -310,8 +292,7 @@ static int loopback_socket(uint16_t *ret_port)
 }
 
 /* s_client of OpenSSL comes once; tells whether its session was resumed. */
-static bool openssl_visits(base_tls *server, int listener, uint16_t port, const char *session_option)
-{
+static bool openssl_visits(base_tls *server, int listener, uint16_t port, const char *session_option) {
     char command[512];
     snprintf(command, sizeof command,
              "openssl s_client -connect 127.0.0.1:%u -tls1_2 -CAfile %s -verify_return_error %s %s "
@@ -339,8 +320,7 @@ static bool openssl_visits(base_tls *server, int listener, uint16_t port, const 
     return resumed;
 }
 
-static void test_session_when_an_openssl_client_of_tls12_comes_back_then_resumed(void **state)
-{
+static void test_session_when_an_openssl_client_of_tls12_comes_back_then_resumed(void **state) {
     (void)state;
     base_tls *server = tls_make(true, NULL, "server", false),
              *strict = tls_make(true, "ca.pem", "server", true);
@@ -361,8 +341,7 @@ static void test_session_when_an_openssl_client_of_tls12_comes_back_then_resumed
     base_tls_free(strict);
 }
 
-static pid_t openssl_serve(uint16_t port)
-{
+static pid_t openssl_serve(uint16_t port) {
     char accept_at[32];
     snprintf(accept_at, sizeof accept_at, "127.0.0.1:%u", port);
     pid_t pid = fork();
@@ -373,8 +352,7 @@ static pid_t openssl_serve(uint16_t port)
     _exit(127);
 }
 
-static int connect_until(uint16_t port)
-{
+static int connect_until(uint16_t port) {
     struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
     for (int i = 0; i < 2000; i++) { /* until the server listens: at most 20 s */
@@ -389,8 +367,7 @@ static int connect_until(uint16_t port)
 }
 
 /* s_server's -rev answers each line reversed. */
-static bool openssl_visited(base_tls *client, uint16_t port, uint8_t *session, size_t cap, size_t *n)
-{
+static bool openssl_visited(base_tls *client, uint16_t port, uint8_t *session, size_t cap, size_t *n) {
     int fd = connect_until(port);
     base_tls_conn *conn = NULL;
     assert_int_equal(base_tls_conn_new(client, fd, "localhost", &conn), BASE_TLS_OK);
@@ -414,8 +391,7 @@ static bool openssl_visited(base_tls *client, uint16_t port, uint8_t *session, s
     return resumed;
 }
 
-static void test_session_when_an_openssl_server_of_tls12_is_met_again_then_resumed(void **state)
-{
+static void test_session_when_an_openssl_server_of_tls12_is_met_again_then_resumed(void **state) {
     (void)state;
     base_tls *client = tls_make(false, "ca.pem", NULL, false);
     uint16_t port = 0;
@@ -431,8 +407,7 @@ static void test_session_when_an_openssl_server_of_tls12_is_met_again_then_resum
     base_tls_free(client);
 }
 
-static void new_fails(const base_tls_options *opt, const char *text)
-{
+static void new_fails(const base_tls_options *opt, const char *text) {
     base_tls *tls = NULL;
     char why[256] = "";
     assert_int_equal(base_tls_new(opt, why, sizeof why, &tls), BASE_TLS_ERR_CONFIG);
@@ -441,8 +416,7 @@ static void new_fails(const base_tls_options *opt, const char *text)
         fail_msg("\"%s\" does not say \"%s\"", why, text);
 }
 
-static void test_new_when_files_do_not_serve_then_says_which(void **state)
-{
+static void test_new_when_files_do_not_serve_then_says_which(void **state) {
     (void)state;
     const char *ca = cert_path("ca.pem"), *cert = cert_path("server.pem"), *missing = cert_path("missing");
     new_fails(&(base_tls_options){.ca_file = missing}, "missing: not found");
@@ -457,8 +431,7 @@ static void test_new_when_files_do_not_serve_then_says_which(void **state)
     base_tls_conn_free(NULL);
 }
 
-static int certs_make(void **state)
-{
+static int certs_make(void **state) {
     (void)state;
     char command[512];
     const char *source = getenv("WADI_SOURCE_DIR");
@@ -469,16 +442,14 @@ static int certs_make(void **state)
     return system(command);
 }
 
-static int certs_remove(void **state)
-{
+static int certs_remove(void **state) {
     (void)state;
     char command[128];
     snprintf(command, sizeof command, "rm -rf %s", certs);
     return system(command);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_handshake_when_certificates_are_good_then_bytes_pass_both_ways),
         cmocka_unit_test(test_read_when_less_is_asked_than_a_record_holds_then_the_rest_is_pending),
