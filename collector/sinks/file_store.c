@@ -1,0 +1,282 @@
+#include "file_store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+
+#define NAME_BYTES_MAX 256u
+#define MANIFEST_BYTES_MAX (16u << 20)
+
+struct file_store {
+    int root;     /* <path> */
+    int manifest; /* <path>/_wadi/<collector>/<sink> */
+    int aside;    /* …/aside */
+    int writing;  /* the slot being written; -1: none */
+};
+
+static sink_err from_errno(int err) {
+    if (err == ENOSPC || err == EDQUOT)
+        return SINK_ERR_NO_SPACE;
+    return err == ENOMEM ? SINK_ERR_MEMORY : SINK_ERR_IO;
+}
+
+/* Opens a directory below `at`, made if missing; the new entry is synced. Negative errno. */
+static int dir_open(int at, const char *name) {
+    if (mkdirat(at, name, 0755) == 0) {
+        if (fsync(at) != 0)
+            return -errno;
+    } else if (errno != EEXIST) {
+        return -errno;
+    }
+    int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+sink_err file_store_open(const char *path, const char *collector, const char *sink, file_store **ret_store) {
+    file_store *s = malloc(sizeof *s);
+    if (!s)
+        return SINK_ERR_MEMORY;
+    *s = (file_store){.root = -1, .manifest = -1, .aside = -1, .writing = -1};
+    s->root = dir_open(AT_FDCWD, path);
+    CLEANUP_CLOSE int wadi = s->root < 0 ? s->root : dir_open(s->root, "_wadi");
+    CLEANUP_CLOSE int mine = wadi < 0 ? wadi : dir_open(wadi, collector);
+    s->manifest = mine < 0 ? mine : dir_open(mine, sink);
+    s->aside = s->manifest < 0 ? s->manifest : dir_open(s->manifest, "aside");
+    if (s->aside < 0) {
+        sink_err err = from_errno(-s->aside);
+        file_store_close(s);
+        return err;
+    }
+    *ret_store = s;
+    return SINK_OK;
+}
+
+void file_store_close(file_store *s) {
+    if (!s)
+        return;
+    int *fds[] = {&s->root, &s->manifest, &s->aside, &s->writing};
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
+        cleanup_close(fds[i]);
+    free(s);
+}
+
+/* ---- manifests -------------------------------------------------------------------------------------- */
+
+static void manifest_name(char *out, sink_manifest kind, uint64_t epoch) {
+    snprintf(out, NAME_BYTES_MAX, "%012" PRIu64 ".%s", epoch, kind == SINK_INTENT ? "intent" : "commit");
+}
+
+static sink_err store_last_commit(void *store, uint64_t *ret_epoch) {
+    file_store *s = store;
+    int fd = openat(s->manifest, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return from_errno(errno);
+    DIR *dir = fdopendir(fd);
+    if (!dir) {
+        close(fd);
+        return SINK_ERR_MEMORY;
+    }
+    uint64_t last = 0;
+    const struct dirent *entry;
+    errno = 0;
+    while ((entry = readdir(dir)) != NULL) {
+        char *end;
+        uint64_t epoch = strtoull(entry->d_name, &end, 10);
+        if (end != entry->d_name && strcmp(end, ".commit") == 0 && epoch > last)
+            last = epoch;
+        errno = 0;
+    }
+    int err = errno;
+    closedir(dir);
+    if (err != 0)
+        return from_errno(err);
+    *ret_epoch = last;
+    return SINK_OK;
+}
+
+static sink_err read_whole(int fd, char **ret_text, size_t *ret_n) {
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return from_errno(errno);
+    if (st.st_size > (off_t)MANIFEST_BYTES_MAX)
+        return SINK_ERR_CHECKPOINT;
+    size_t size = (size_t)st.st_size, n = 0;
+    char *text = malloc(size + 1);
+    if (!text)
+        return SINK_ERR_MEMORY;
+    while (n < size) {
+        ssize_t got = read(fd, text + n, size - n);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0) {
+            free(text);
+            return SINK_ERR_IO;
+        }
+        n += (size_t)got;
+    }
+    text[n] = '\0';
+    *ret_text = text;
+    *ret_n = n;
+    return SINK_OK;
+}
+
+static sink_err store_get(void *store, sink_manifest kind, uint64_t epoch, char **ret_text, size_t *ret_n) {
+    file_store *s = store;
+    char name[NAME_BYTES_MAX];
+    manifest_name(name, kind, epoch);
+    CLEANUP_CLOSE int fd = openat(s->manifest, name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT) {
+        *ret_text = NULL;
+        *ret_n = 0;
+        return SINK_OK;
+    }
+    return fd < 0 ? from_errno(errno) : read_whole(fd, ret_text, ret_n);
+}
+
+static sink_err write_whole(int fd, const void *data, size_t n) {
+    const char *at = data;
+    while (n > 0) {
+        ssize_t put = write(fd, at, n);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return from_errno(errno);
+        at += put;
+        n -= (size_t)put;
+    }
+    return SINK_OK;
+}
+
+static sink_err store_put(void *store, sink_manifest kind, uint64_t epoch, const char *text, size_t n) {
+    file_store *s = store;
+    char name[NAME_BYTES_MAX];
+    manifest_name(name, kind, epoch);
+    CLEANUP_CLOSE int fd = openat(s->aside, "manifest", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return from_errno(errno);
+    sink_err err = write_whole(fd, text, n);
+    if (err != SINK_OK)
+        return err;
+    if (fsync(fd) != 0 || renameat(s->aside, "manifest", s->manifest, name) != 0 || fsync(s->manifest) != 0)
+        return from_errno(errno);
+    return SINK_OK;
+}
+
+static sink_err unlink_synced(int dir, const char *name) {
+    if (unlinkat(dir, name, 0) != 0)
+        return errno == ENOENT ? SINK_OK : from_errno(errno);
+    return fsync(dir) == 0 ? SINK_OK : from_errno(errno);
+}
+
+static sink_err store_remove_intent(void *store, uint64_t epoch) {
+    file_store *s = store;
+    char name[NAME_BYTES_MAX];
+    manifest_name(name, SINK_INTENT, epoch);
+    return unlink_synced(s->manifest, name);
+}
+
+/* ---- objects ---------------------------------------------------------------------------------------- */
+
+static void slot_name(char *out, uint32_t slot) { snprintf(out, NAME_BYTES_MAX, "%" PRIu32, slot); }
+
+static void writing_close(file_store *s) {
+    cleanup_close(&s->writing);
+    s->writing = -1;
+}
+
+static sink_err store_aside_reset(void *store) {
+    file_store *s = store;
+    writing_close(s);
+    int fd = openat(s->aside, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (!dir) {
+        cleanup_close(&fd);
+        return SINK_ERR_IO;
+    }
+    const struct dirent *entry;
+    while ((entry = readdir(dir)) != NULL)
+        if (entry->d_name[0] != '.')
+            unlinkat(s->aside, entry->d_name, 0); /* what stays is overwritten when its slot comes again */
+    closedir(dir);
+    return SINK_OK;
+}
+
+static sink_err store_aside_begin(void *store, uint32_t slot) {
+    file_store *s = store;
+    char name[NAME_BYTES_MAX];
+    slot_name(name, slot);
+    writing_close(s);
+    s->writing = openat(s->aside, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    return s->writing < 0 ? from_errno(errno) : SINK_OK;
+}
+
+static sink_err store_aside_write(void *store, const void *data, size_t n) {
+    const file_store *s = store;
+    return write_whole(s->writing, data, n);
+}
+
+static sink_err store_aside_finish(void *store) {
+    file_store *s = store;
+    sink_err err = fdatasync(s->writing) == 0 ? SINK_OK : from_errno(errno);
+    writing_close(s);
+    return err;
+}
+
+/* The directory of an object's name, made if missing, and the last part of the name. Negative errno. */
+static int object_dir(const file_store *s, const char *name, const char **ret_last) {
+    char path[NAME_BYTES_MAX];
+    int dir = fcntl(s->root, F_DUPFD_CLOEXEC, 0);
+    const char *slash;
+    while (dir >= 0 && (slash = strchr(name, '/')) != NULL) {
+        snprintf(path, sizeof path, "%.*s", (int)(slash - name), name);
+        int next = dir_open(dir, path);
+        close(dir);
+        dir = next;
+        name = slash + 1;
+    }
+    *ret_last = name;
+    return dir;
+}
+
+static sink_err store_publish(void *store, uint32_t slot, const char *name) {
+    file_store *s = store;
+    char from[NAME_BYTES_MAX];
+    slot_name(from, slot);
+    const char *last;
+    CLEANUP_CLOSE int dir = object_dir(s, name, &last);
+    if (dir < 0)
+        return from_errno(-dir);
+    if (renameat(s->aside, from, dir, last) != 0 || fsync(dir) != 0)
+        return from_errno(errno);
+    return SINK_OK;
+}
+
+static sink_err store_remove_object(void *store, const char *name) {
+    const file_store *s = store;
+    const char *last;
+    CLEANUP_CLOSE int dir = object_dir(s, name, &last);
+    return dir < 0 ? from_errno(-dir) : unlink_synced(dir, last);
+}
+
+static const sink_store_ops file_store_ops = {
+    .last_commit = store_last_commit,
+    .get = store_get,
+    .put = store_put,
+    .remove_intent = store_remove_intent,
+    .aside_reset = store_aside_reset,
+    .aside_begin = store_aside_begin,
+    .aside_write = store_aside_write,
+    .aside_finish = store_aside_finish,
+    .publish = store_publish,
+    .remove_object = store_remove_object,
+};
+
+sink_store file_store_of(file_store *s) { return (sink_store){&file_store_ops, s}; }

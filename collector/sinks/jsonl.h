@@ -1,0 +1,24 @@
+/* jsonl: events as JSON lines, by the field list of schemas/README.md. What is the same for all events of a
+ * batch is rendered once and hangs on the body. Pure but for that cache; one thread. */
+#ifndef SINKS_JSONL_H
+#define SINKS_JSONL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "order.h"
+
+/* Part of every intent: lines of another version would not replay to the same bytes. */
+#define JSONL_VERSION 1
+
+/* Renders what the body's events share, unless it is there already. false: out of memory. */
+bool jsonl_prepare(body *b);
+
+/* The most bytes that jsonl_put can write for the event. The body is prepared. */
+size_t jsonl_bytes_max(const order_event *event);
+
+/* Writes the event's line, or lines: numbers settled elsewhere before an entry are a line of their own.
+ * Returns the bytes; *ret_lines counts lines. */
+size_t jsonl_put(char *out, const order_event *event, bool late, unsigned *ret_lines);
+
+#endif
