@@ -30,16 +30,16 @@ typedef struct batch_facts {
 } batch_facts;
 
 typedef struct submission {
-    uint32_t loop;         /* the ingress loop that waits for the answer */
-    uint64_t connection;   /* names the connection there; it may be gone when the answer comes */
-    uint64_t arrived_us;   /* monotonic clock when the request was complete */
+    uint32_t loop;       /* the ingress loop that waits for the answer */
+    uint64_t connection; /* names the connection there; it may be gone when the answer comes */
+    uint64_t arrived_us; /* monotonic clock when the request was complete */
     char tenant[SUBMISSION_TENANT_MAX];
-    uint8_t encoding;      /* entry_encoding */
-    uint8_t *body;         /* as received; malloc, freed with the submission */
+    uint8_t encoding; /* entry_encoding */
+    uint8_t *body;    /* as received; malloc, freed with the submission */
     uint32_t body_bytes;
     batch_facts facts;
-    wire_item *items;      /* facts.n_items of them; malloc, freed with the submission */
-    uint16_t http_status;  /* set by the journal with the answer */
+    wire_item *items;     /* facts.n_items of them; malloc, freed with the submission */
+    uint16_t http_status; /* set by the journal with the answer */
     wire_ack ack;
 } submission;
 

@@ -8,7 +8,7 @@
 #include <zstd.h>
 #include <zstd_errors.h>
 
-#define GZIP_WINDOW (15 + 16) /* the largest window, with a gzip header */
+#define GZIP_WINDOW (15 + 16)  /* the largest window, with a gzip header */
 #define ZSTD_WINDOW_LOG_MAX 23 /* 8 MiB: no body may ask for more memory than that */
 
 enum { PLAIN = 0, GZIP = 1, ZSTD = 2 };
@@ -40,7 +40,8 @@ void unpacker_free(unpacker *u) {
     free(u);
 }
 
-static unpack_result unpack_zstd(unpacker *u, const void *in, size_t n, void *out, size_t cap, size_t *ret_n) {
+static unpack_result unpack_zstd(unpacker *u, const void *in, size_t n, void *out, size_t cap,
+                                 size_t *ret_n) {
     size_t got = ZSTD_decompressDCtx(u->zstd, out, cap, in, n);
     if (!ZSTD_isError(got)) {
         *ret_n = got;
@@ -57,7 +58,8 @@ static unpack_result unpack_zstd(unpacker *u, const void *in, size_t n, void *ou
     }
 }
 
-static unpack_result unpack_gzip(unpacker *u, const void *in, size_t n, void *out, size_t cap, size_t *ret_n) {
+static unpack_result unpack_gzip(unpacker *u, const void *in, size_t n, void *out, size_t cap,
+                                 size_t *ret_n) {
     int err = u->gzip_ready ? inflateReset(&u->gzip) : inflateInit2(&u->gzip, GZIP_WINDOW);
     if (err != Z_OK)
         return UNPACK_ERR_MEMORY;

@@ -10,8 +10,8 @@ typedef struct unpacker unpacker;
 
 typedef enum unpack_result {
     UNPACK_OK = 0,
-    UNPACK_ERR_DATA,   /* not what its encoding says, or cut short */
-    UNPACK_ERR_SPACE,  /* more than `cap` bytes come out */
+    UNPACK_ERR_DATA,  /* not what its encoding says, or cut short */
+    UNPACK_ERR_SPACE, /* more than `cap` bytes come out */
     UNPACK_ERR_MEMORY,
 } unpack_result;
 

@@ -25,11 +25,11 @@ typedef enum entry_encoding { ENTRY_PLAIN = 0, ENTRY_GZIP = 1, ENTRY_ZSTD = 2 } 
 
 /* In the journal it is stored as is, little-endian, followed by `body_bytes` of the batch as received. */
 typedef struct journal_entry {
-    uint64_t position;      /* 1, 2, 3 … without holes */
-    int64_t received_us;    /* the collector's clock, never falling from entry to entry */
-    uint8_t kind;           /* entry_kind */
-    uint8_t encoding;       /* entry_encoding of the body */
-    uint8_t time_quality;   /* of events without an explicit time: TIME_QUALITY_… of record.proto */
+    uint64_t position;    /* 1, 2, 3 … without holes */
+    int64_t received_us;  /* the collector's clock, never falling from entry to entry */
+    uint8_t kind;         /* entry_kind */
+    uint8_t encoding;     /* entry_encoding of the body */
+    uint8_t time_quality; /* of events without an explicit time: TIME_QUALITY_… of record.proto */
     uint8_t flags;
     uint32_t crc;           /* CRC-32C of the whole record with this field 0 */
     uint8_t start_id[16];   /* ENTRY_START */
@@ -38,14 +38,14 @@ typedef struct journal_entry {
     /* ENTRY_BATCH only, from here on */
     uint8_t installation[16];
     uint8_t stream[16];
-    uint64_t first_seq;     /* first number that this entry adds */
-    uint32_t n_items;       /* numbers added: events and tombstones */
-    uint32_t skip;          /* numbers at the head of the body that were known before */
-    uint32_t n_events;      /* events added */
-    uint32_t events_bytes;  /* encoded size of the events added */
-    uint64_t chain_before;  /* before first_seq */
+    uint64_t first_seq;    /* first number that this entry adds */
+    uint32_t n_items;      /* numbers added: events and tombstones */
+    uint32_t skip;         /* numbers at the head of the body that were known before */
+    uint32_t n_events;     /* events added */
+    uint32_t events_bytes; /* encoded size of the events added */
+    uint64_t chain_before; /* before first_seq */
     uint64_t chain_after;
-    uint64_t gap_first;     /* numbers gap_first … first_seq-1 were settled elsewhere; 0: none */
+    uint64_t gap_first; /* numbers gap_first … first_seq-1 were settled elsewhere; 0: none */
     uint64_t resent_through;
     uint64_t run_ordinal;
     int64_t basis_us;       /* event time = at_us + basis_us, within the bounds below */
@@ -82,7 +82,7 @@ typedef struct entry_source {
     bool (*get)(void *context, uint64_t position, const journal_entry **ret_entry, wire_span *ret_body);
     void (*range)(void *context, uint64_t *ret_first, uint64_t *ret_last); /* last < first: empty */
     uint64_t (*last_start)(void *context); /* position of the newest ENTRY_START; 0: none */
-    void (*release)(void *context); /* lets go of the snapshot that lent pointers stand in */
+    void (*release)(void *context);        /* lets go of the snapshot that lent pointers stand in */
     void *context;
 } entry_source;
 

@@ -22,9 +22,9 @@ typedef struct journal_reader journal_reader;
 typedef enum journal_err {
     JOURNAL_OK = 0,
     JOURNAL_ERR_IO,
-    JOURNAL_ERR_FULL,    /* disk or journal.max_bytes: submissions are answered 503 */
+    JOURNAL_ERR_FULL, /* disk or journal.max_bytes: submissions are answered 503 */
     JOURNAL_ERR_CORRUPT,
-    JOURNAL_ERR_BUSY,    /* another collector holds the directory */
+    JOURNAL_ERR_BUSY, /* another collector holds the directory */
     JOURNAL_ERR_SYSTEM,
 } journal_err;
 
@@ -32,21 +32,22 @@ typedef struct journal_options {
     const char *dir;
     const char *collector; /* id, for Ack.collector */
     uint64_t max_bytes;
-    double high_watermark;   /* share of max_bytes at which submissions are refused with 503 */
+    double high_watermark; /* share of max_bytes at which submissions are refused with 503 */
     uint64_t commit_delay_us;
     uint64_t keep_us, keep_bytes; /* kept past the sinks for comparing chains, whichever ends first */
-    int64_t window_max_us;   /* largest window of all sinks: ticks are needed that long */
+    int64_t window_max_us;        /* largest window of all sinks: ticks are needed that long */
     uint64_t clock_step_max_us;
-    void *zmq;               /* the process's ZeroMQ context */
-    uint32_t n_loops;        /* ingress loops; loop i pulls its answers from JOURNAL_ANSWERS_FMT */
+    void *zmq;        /* the process's ZeroMQ context */
+    uint32_t n_loops; /* ingress loops; loop i pulls its answers from JOURNAL_ANSWERS_FMT */
     uint32_t n_sinks;
-    uint32_t queue_max;      /* high-water mark of the submissions' socket */
+    uint32_t queue_max; /* high-water mark of the submissions' socket */
 } journal_options;
 
 /* inproc endpoints. The journal binds all of them in journal_open, before any other stage starts. */
-#define JOURNAL_SUBMIT "inproc://journal.submit"       /* PULL: submission * from ingress */
+#define JOURNAL_SUBMIT "inproc://journal.submit"          /* PULL: submission * from ingress */
 #define JOURNAL_ANSWERS_FMT "inproc://journal.answers.%u" /* PUSH: submission * back to loop i */
-#define JOURNAL_ADVANCED_FMT "inproc://journal.advanced.%u" /* PUSH, conflated: uint64 last position, to sink i */
+#define JOURNAL_ADVANCED_FMT \
+    "inproc://journal.advanced.%u" /* PUSH, conflated: uint64 last position, to sink i */
 
 journal_err journal_open(const journal_options *opt, journal **ret_journal);
 
@@ -58,8 +59,8 @@ journal_err journal_run(journal *j);
 void journal_stop(journal *j);
 void journal_close(journal *j);
 
-/* Sink i has confirmed that it needs nothing before `low`; any thread. The journal is trimmed below the least of
- * all sinks, and not before `keep`. Until every sink has confirmed once, nothing is trimmed. */
+/* Sink i has confirmed that it needs nothing before `low`; any thread. The journal is trimmed below the least
+ * of all sinks, and not before `keep`. Until every sink has confirmed once, nothing is trimmed. */
 void journal_confirm(journal *j, uint32_t sink, uint64_t low);
 
 /* A sink's own view of the journal; one thread each. */
@@ -89,6 +90,7 @@ typedef struct ledger_row {
     uint8_t installation[16];
     ledger sums;
 } ledger_row;
-journal_err journal_ledger_page(journal *j, const ledger_row *after, size_t max, ledger_row *ret_rows, size_t *ret_n);
+journal_err journal_ledger_page(journal *j, const ledger_row *after, size_t max, ledger_row *ret_rows,
+                                size_t *ret_n);
 
 #endif

@@ -159,7 +159,8 @@ uint32_t body_item_end(const body *b, uint32_t index) {
     uint32_t end = index + 1;
     if (!(first->flags & WIRE_ITEM_DROPPED))
         return end;
-    while (end < b->n_items && (b->items[end].flags & WIRE_ITEM_DROPPED) && b->items[end].reason == first->reason)
+    while (end < b->n_items && (b->items[end].flags & WIRE_ITEM_DROPPED) &&
+           b->items[end].reason == first->reason)
         end++;
     return end;
 }

@@ -78,7 +78,9 @@ static order_key cursor_key(const body *b, uint32_t cursor) {
     return (order_key){b->times[item], b->entry.position, item};
 }
 
-static order_err body_error(body_err err) { return err == BODY_ERR_MEMORY ? ORDER_ERR_MEMORY : ORDER_ERR_BODY; }
+static order_err body_error(body_err err) {
+    return err == BODY_ERR_MEMORY ? ORDER_ERR_MEMORY : ORDER_ERR_BODY;
+}
 
 static order_err pending_open(order *o, pending *p) {
     if (p->body)

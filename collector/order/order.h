@@ -40,7 +40,8 @@ static inline bool order_key_covers(order_key mark, order_key key) {
 
 typedef struct order_options {
     int64_t window_us;
-    uint64_t pending_bytes_max; /* beyond it the least keys leave, down to seven eighths, and the watermark rises to each */
+    uint64_t pending_bytes_max; /* beyond it the least keys leave, down to seven eighths, and the watermark
+                                   rises to each */
 } order_options;
 
 /* Where an order stage stands between two entries. With the journal it is all that recovery needs. */
@@ -50,7 +51,8 @@ typedef struct order_mark {
     order_key watermark;
 } order_mark;
 
-/* One event (or one range of tombstones) that leaves. The body is lent until the call returns; body_ref keeps it. */
+/* One event (or one range of tombstones) that leaves. The body is lent until the call returns; body_ref keeps
+ * it. */
 typedef struct order_event {
     int64_t us;
     body *body;
@@ -73,7 +75,8 @@ typedef struct order_output {
 typedef struct order order;
 
 /* Begins behind `from`. NULL: out of memory. */
-order *order_new(const order_options *opt, const order_mark *from, const entry_source *source, order_output output);
+order *order_new(const order_options *opt, const order_mark *from, const entry_source *source,
+                 order_output output);
 void order_free(order *o);
 
 /* Reads entries from.low … from.position again and keeps what the watermark had not passed. Call once after

@@ -19,7 +19,7 @@ struct epoch_writer {
     output *output;
     output_codec codec;
     bool hold_all;
-    bool open; /* the last of `objects` is being written */
+    bool open;    /* the last of `objects` is being written */
     int64_t hour; /* of the open object */
     object_info *objects;
     size_t n_objects, objects_cap;

@@ -1,5 +1,5 @@
-/* epoch_writer: the objects of one epoch, written aside: events in time order as they come, late ones held and
- * sorted at the end. Partitioned by event date and hour. One thread; does not log. */
+/* epoch_writer: the objects of one epoch, written aside: events in time order as they come, late ones held
+ * and sorted at the end. Partitioned by event date and hour. One thread; does not log. */
 #ifndef SINKS_EPOCH_WRITER_H
 #define SINKS_EPOCH_WRITER_H
 
@@ -18,8 +18,8 @@ typedef struct epoch_naming {
 epoch_writer *epoch_writer_new(sink_store store, epoch_naming naming, output_codec codec);
 void epoch_writer_free(epoch_writer *w);
 
-/* For order_output.take; `context` is the writer. Not-late events come in key order over all calls of an epoch, unless
- * the writer was told to hold them. */
+/* For order_output.take; `context` is the writer. Not-late events come in key order over all calls of an
+ * epoch, unless the writer was told to hold them. */
 order_err epoch_writer_take(void *context, const order_event *events, size_t n, bool late);
 
 /* With a window of 0 nothing is in time order: everything is held and sorted, and still not late. */

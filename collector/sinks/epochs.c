@@ -183,7 +183,8 @@ sink_err epochs_step(epochs *e, uint64_t now_us, size_t entries_max, bool *ret_m
 
 /* ---- recovery ---------------------------------------------------------------------------------------- */
 
-static sink_err manifest_get(const epochs *e, sink_manifest kind, uint64_t epoch, manifest *ret, bool *ret_there) {
+static sink_err manifest_get(const epochs *e, sink_manifest kind, uint64_t epoch, manifest *ret,
+                             bool *ret_there) {
     CLEANUP_FREE char *text = NULL;
     size_t n = 0;
     sink_err err = e->store.ops->get(e->store.self, kind, epoch, &text, &n);
@@ -237,7 +238,8 @@ static sink_err intent_replay(epochs *e, manifest *m) {
     if (err != SINK_OK)
         return err;
     err = from_order(e, order_rebuild(e->order, UINT64_MAX));
-    for (uint64_t position = m->from.mark.position; err == SINK_OK && position < m->to.mark.position; position++) {
+    for (uint64_t position = m->from.mark.position; err == SINK_OK && position < m->to.mark.position;
+         position++) {
         err = entry_feed(e, position + 1);
         if (err == SINK_OK && e->fed_bytes >= RELEASE_BYTES) {
             e->fed_bytes = 0;
@@ -274,7 +276,8 @@ static sink_err intent_settle(epochs *e) {
     return foreign ? intent_remove(e, &m) : intent_replay(e, &m);
 }
 
-/* Goes on behind the part that the restored journal has in common with the lost one, and stores that first. */
+/* Goes on behind the part that the restored journal has in common with the lost one, and stores that first.
+ */
 static sink_err restored_go_on(epochs *e, uint64_t first_foreign) {
     uint64_t first, last;
     e->source.range(e->source.context, &first, &last);
@@ -300,7 +303,8 @@ static sink_err stage_resume(epochs *e) {
     return err == SINK_OK ? from_order(e, order_rebuild(e->order, UINT64_MAX)) : err;
 }
 
-sink_err epochs_open(const epochs_options *opt, sink_store store, const entry_source *source, epochs **ret_epochs) {
+sink_err epochs_open(const epochs_options *opt, sink_store store, const entry_source *source,
+                     epochs **ret_epochs) {
     epochs *e = calloc(1, sizeof *e);
     if (!e)
         return SINK_ERR_MEMORY;

@@ -1,14 +1,14 @@
 /* epochs: what a sink writes, decided first and then written exactly once.
  *
- * An epoch ends only at the end of a journal entry. Its objects are written aside while the order stage releases
- * events; then the intent is stored, which holds everything that decides their content and names; then they are
- * published under these names; then the commit is stored, which holds the new checkpoint. A crash before the
- * intent leaves nothing. A crash after it is repaired by replaying the journal between the intent's
- * checkpoints, to the same bytes under the same names.
+ * An epoch ends only at the end of a journal entry. Its objects are written aside while the order stage
+ * releases events; then the intent is stored, which holds everything that decides their content and names;
+ * then they are published under these names; then the commit is stored, which holds the new checkpoint. A
+ * crash before the intent leaves nothing. A crash after it is repaired by replaying the journal between the
+ * intent's checkpoints, to the same bytes under the same names.
  *
  * Checkpoints live in the store. If the journal was restored from an older copy, it holds a start that the
- * checkpoint does not list: then the sink keeps its watermark and what is above it of the common part, and goes
- * on from there.
+ * checkpoint does not list: then the sink keeps its watermark and what is above it of the common part, and
+ * goes on from there.
  *
  * Invariant: every event of the journal is in exactly one committed epoch or above the last one's
  * watermark at a position not below its `low`.
@@ -50,7 +50,8 @@ typedef struct epochs epochs;
 
 /* Recovers: finishes or removes an open intent, then stands where the last commit says. The options' strings,
  * the store and the source are borrowed until epochs_close. */
-sink_err epochs_open(const epochs_options *opt, sink_store store, const entry_source *source, epochs **ret_epochs);
+sink_err epochs_open(const epochs_options *opt, sink_store store, const entry_source *source,
+                     epochs **ret_epochs);
 void epochs_close(epochs *e);
 
 /* Reads up to `entries_max` entries, and cuts an epoch when one is due. now_us: any clock that does not go

@@ -105,9 +105,10 @@ size_t json_put_string(char *out, const uint8_t *text, size_t n) {
 }
 
 size_t json_put_uint(char *out, uint64_t value) {
-    static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
-                                "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
-                                "8081828384858687888990919293949596979899";
+    static const char pairs[] =
+        "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+        "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+        "8081828384858687888990919293949596979899";
     char digits[20];
     size_t at = sizeof digits;
     while (value >= 100) {
@@ -136,7 +137,8 @@ size_t json_put_int(char *out, int64_t value) {
  * ways, so if it gives the value back, its digits do. 0: not one of those. */
 static size_t put_short_decimal(char *out, double value) {
     static const double tens[] = {10, 100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9};
-    static const uint64_t whole_tens[] = {10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000};
+    static const uint64_t whole_tens[] = {10,      100,      1000,      10000,     100000,
+                                          1000000, 10000000, 100000000, 1000000000};
     double size = fabs(value);
     for (unsigned k = 0; k < sizeof tens / sizeof *tens; k++) {
         double scaled = size * tens[k];
@@ -194,7 +196,8 @@ size_t json_put_base64(char *out, const uint8_t *data, size_t n) {
     *at++ = '"';
     for (size_t i = 0; i < n; i += 3) {
         size_t left = n - i;
-        uint32_t v = (uint32_t)data[i] << 16 | (left > 1 ? (uint32_t)data[i + 1] << 8 : 0) | (left > 2 ? data[i + 2] : 0u);
+        uint32_t v = (uint32_t)data[i] << 16 | (left > 1 ? (uint32_t)data[i + 1] << 8 : 0) |
+                     (left > 2 ? data[i + 2] : 0u);
         *at++ = digits[v >> 18];
         *at++ = digits[v >> 12 & 63];
         *at++ = left > 1 ? digits[v >> 6 & 63] : '=';

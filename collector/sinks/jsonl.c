@@ -9,7 +9,7 @@
 #include "wire.h"
 
 #define ID_BYTES 16u
-#define LUT_IDS_MAX 4096u /* ids below are looked up by index, as the SDK's all are */
+#define LUT_IDS_MAX 4096u    /* ids below are looked up by index, as the SDK's all are */
 #define FIXED_BYTES_MAX 512u /* of a line: punctuation, names of members, numbers, times, ids */
 #define TIME_QUALITY_EXPLICIT 4u
 
@@ -21,12 +21,12 @@ typedef struct piece {
 typedef struct shared {
     char *blob;
     size_t n, cap;
-    piece source;    /* ,"received_at":…,"installation":…,"stream":…,"seq": */
-    piece run;       /* ,"run":N,"late": */
-    uint32_t ids_max; /* lut has ids_max entries */
-    uint16_t *lut;   /* id -> index into texts + 1 */
-    piece *texts;    /* quoted and escaped, one a definition */
-    piece *contexts; /* ,"user":…,"properties":{ ; the last one is for events without a context */
+    piece source;           /* ,"received_at":…,"installation":…,"stream":…,"seq": */
+    piece run;              /* ,"run":N,"late": */
+    uint32_t ids_max;       /* lut has ids_max entries */
+    uint16_t *lut;          /* id -> index into texts + 1 */
+    piece *texts;           /* quoted and escaped, one a definition */
+    piece *contexts;        /* ,"user":…,"properties":{ ; the last one is for events without a context */
     uint32_t context_n_max; /* longest of them */
 } shared;
 
@@ -81,7 +81,9 @@ static bool blob_put_uint(shared *s, uint64_t value) {
     return true;
 }
 
-static piece piece_from(const shared *s, size_t from) { return (piece){(uint32_t)from, (uint32_t)(s->n - from)}; }
+static piece piece_from(const shared *s, size_t from) {
+    return (piece){(uint32_t)from, (uint32_t)(s->n - from)};
+}
 
 static bool render_source(shared *s, const journal_entry *entry) {
     char received[RFC3339_US_SIZE], installation[2 * ID_BYTES + 1], stream[2 * ID_BYTES + 1];
@@ -89,9 +91,9 @@ static bool render_source(shared *s, const journal_entry *entry) {
     hex_encode(installation, entry->installation, ID_BYTES);
     hex_encode(stream, entry->stream, ID_BYTES);
     size_t from = s->n;
-    bool ok = blob_put(s, "\",\"received_at\":\"") && blob_put(s, received) && blob_put(s, "\",\"installation\":\"") &&
-              blob_put(s, installation) && blob_put(s, "\",\"stream\":\"") && blob_put(s, stream) &&
-              blob_put(s, "\",\"seq\":");
+    bool ok = blob_put(s, "\",\"received_at\":\"") && blob_put(s, received) &&
+              blob_put(s, "\",\"installation\":\"") && blob_put(s, installation) &&
+              blob_put(s, "\",\"stream\":\"") && blob_put(s, stream) && blob_put(s, "\",\"seq\":");
     s->source = piece_from(s, from);
     from = s->n;
     ok = ok && blob_put(s, ",\"run\":") && blob_put_uint(s, entry->run_ordinal);
@@ -112,8 +114,8 @@ static bool render_context(shared *s, const wire_context_view *view, piece *ret_
     bool ok = render_named(s, ",\"user\":", view->user) && render_named(s, ",\"session\":", view->session) &&
               blob_put(s, ",\"context\":{");
     for (uint32_t i = 0; ok && i < view->n_attributes; i++)
-        ok = (i == 0 || blob_put(s, ",")) && blob_put_string(s, view->attributes[i].key) && blob_put(s, ":") &&
-             blob_put_string(s, view->attributes[i].value);
+        ok = (i == 0 || blob_put(s, ",")) && blob_put_string(s, view->attributes[i].key) &&
+             blob_put(s, ":") && blob_put_string(s, view->attributes[i].value);
     ok = ok && blob_put(s, "},\"properties\":{");
     *ret_piece = piece_from(s, from);
     if (ret_piece->n > s->context_n_max)
@@ -179,7 +181,7 @@ static const piece *text_of(const shared *s, const body *b, uint32_t id) {
         return s->lut[id] ? &s->texts[s->lut[id] - 1] : NULL;
     const wire_span *text = body_text(b, id);
     return text ? &s->texts[(const wire_definition *)(const void *)((const char *)text -
-                                                                     offsetof(wire_definition, text)) -
+                                                                    offsetof(wire_definition, text)) -
                             b->definitions]
                 : NULL;
 }
@@ -293,10 +295,11 @@ size_t jsonl_bytes_max(const order_event *event) {
     size_t line = FIXED_BYTES_MAX + s->source.n + s->run.n + s->context_n_max;
     if (event->index == 0 && b->entry.gap_first)
         line *= 2; /* the gap's line before it */
-    /* A byte of an event becomes at most six of a string; a key's number stands for a whole escaped text, and a
-     * packed number for at most JSON_NUMBER_MAX. */
+    /* A byte of an event becomes at most six of a string; a key's number stands for a whole escaped text, and
+     * a packed number for at most JSON_NUMBER_MAX. */
     size_t keys = item->len < WIRE_PROPS_MAX + 1u ? item->len : WIRE_PROPS_MAX + 1u;
-    return line + 6u * (size_t)item->len + keys * (JSON_STRING_MAX(WIRE_TEXT_BYTES_MAX) + JSON_NUMBER_MAX + 4u);
+    return line + 6u * (size_t)item->len +
+           keys * (JSON_STRING_MAX(WIRE_TEXT_BYTES_MAX) + JSON_NUMBER_MAX + 4u);
 }
 
 size_t jsonl_put(char *out, const order_event *event, bool late, unsigned *ret_lines) {
@@ -306,7 +309,8 @@ size_t jsonl_put(char *out, const order_event *event, bool late, unsigned *ret_l
     char *at = out;
     unsigned lines = 1;
     if (event->index == 0 && entry->gap_first) {
-        at = put_range(at, event, late, "_wadi.gap", entry->gap_first, entry->first_seq - 1, "settled_elsewhere");
+        at = put_range(at, event, late, "_wadi.gap", entry->gap_first, entry->first_seq - 1,
+                       "settled_elsewhere");
         lines++;
     }
     if (item->flags & WIRE_ITEM_DROPPED)

@@ -84,19 +84,19 @@ static json_t *encode_objects(const manifest *m, sink_manifest kind) {
         if (kind == SINK_INTENT)
             json_array_append_new(objects, json_pack("{ss}", "name", o->name));
         else
-            json_array_append_new(
-                objects, json_pack("{sssbsIsIsIsIsI}", "name", o->name, "late", (int)o->late, "events",
-                                   (json_int_t)o->lines, "bytes", (json_int_t)o->bytes, "crc32c",
-                                   (json_int_t)o->crc32c, "min_time_us", (json_int_t)o->min_us, "max_time_us",
-                                   (json_int_t)o->max_us));
+            json_array_append_new(objects,
+                                  json_pack("{sssbsIsIsIsIsI}", "name", o->name, "late", (int)o->late,
+                                            "events", (json_int_t)o->lines, "bytes", (json_int_t)o->bytes,
+                                            "crc32c", (json_int_t)o->crc32c, "min_time_us",
+                                            (json_int_t)o->min_us, "max_time_us", (json_int_t)o->max_us));
     }
     return objects;
 }
 
 char *manifest_encode(const manifest *m, sink_manifest kind, size_t *ret_n) {
     json_t *root =
-        json_pack("{sisIsosos{sIsI}sssisssosIsIsb}", "version", VERSION, "epoch", (json_int_t)m->epoch, "from",
-                  encode_checkpoint(&m->from), "to", encode_checkpoint(&m->to), "order", "window_us",
+        json_pack("{sisIsosos{sIsI}sssisssosIsIsb}", "version", VERSION, "epoch", (json_int_t)m->epoch,
+                  "from", encode_checkpoint(&m->from), "to", encode_checkpoint(&m->to), "order", "window_us",
                   (json_int_t)m->order.window_us, "max_pending_bytes", (json_int_t)m->order.pending_bytes_max,
                   "codec", output_codec_name(m->codec), "encoder_version", m->encoder_version, "incarnation",
                   m->incarnation, "objects", encode_objects(m, kind), "events", (json_int_t)m->lines, "late",
@@ -185,10 +185,11 @@ static bool decode_root(json_t *root, manifest *ret) {
     json_int_t epoch, window_us, pending_bytes_max, lines, late_lines;
     json_t *from, *to, *objects;
     const char *codec, *incarnation;
-    if (json_unpack(root, "{sisIsosos{sIsI}sssisssosIsIsb}", "version", &version, "epoch", &epoch, "from", &from,
-                    "to", &to, "order", "window_us", &window_us, "max_pending_bytes", &pending_bytes_max, "codec",
-                    &codec, "encoder_version", &encoder_version, "incarnation", &incarnation, "objects", &objects,
-                    "events", &lines, "late", &late_lines, "restored", &restored) != 0 ||
+    if (json_unpack(root, "{sisIsosos{sIsI}sssisssosIsIsb}", "version", &version, "epoch", &epoch, "from",
+                    &from, "to", &to, "order", "window_us", &window_us, "max_pending_bytes",
+                    &pending_bytes_max, "codec", &codec, "encoder_version", &encoder_version, "incarnation",
+                    &incarnation, "objects", &objects, "events", &lines, "late", &late_lines, "restored",
+                    &restored) != 0 ||
         version != VERSION || strlen(incarnation) >= sizeof ret->incarnation)
         return false;
     ret->epoch = (uint64_t)epoch;

@@ -1,5 +1,6 @@
 /* manifest: an epoch's intent and commit as JSON. What decides an epoch's content is in its intent; its
- * commit says what came of it, and is what readers of the lake load. The only file that includes jansson.h. */
+ * commit says what came of it, and is what readers of the lake load. The only file that includes jansson.h.
+ */
 #ifndef SINKS_MANIFEST_H
 #define SINKS_MANIFEST_H
 

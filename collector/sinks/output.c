@@ -7,7 +7,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#include "crc32c.h"
+#include "sdk/src/base/crc32c.h"
 
 #define CHUNK_BYTES (128u << 10)
 #define ZSTD_LEVEL 1 /* 0.6 GB/s; level 3 saves a tenth of the bytes and takes twice the time */

@@ -1,5 +1,6 @@
-/* output: the bytes of one object on their way into a store, compressed or not, in chunks of one size, so that
- * the same events always become the same bytes. The only file that includes zstd.h and zlib.h for writing. */
+/* output: the bytes of one object on their way into a store, compressed or not, in chunks of one size, so
+ * that the same events always become the same bytes. The only file that includes zstd.h and zlib.h for
+ * writing. */
 #ifndef SINKS_OUTPUT_H
 #define SINKS_OUTPUT_H
 

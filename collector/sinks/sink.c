@@ -8,10 +8,10 @@
 
 #include <zmq.h>
 
-#include "clock.h"
 #include "diag.h"
 #include "metrics.h"
 #include "ready.h"
+#include "sdk/src/base/clock.h"
 
 #define STEP_ENTRIES_MAX 256u
 #define POLL_MS 50 /* also how fast a stop is noticed, and how exact roll_interval is */
@@ -209,7 +209,8 @@ sink_err sink_start(const sink_options *opt, sink **ret_sink) {
 void sink_stop(sink *s, uint32_t timeout_ms) {
     if (!s)
         return;
-    atomic_store_explicit(&s->stop_by_us, base_mono_us() + 1000u * (uint64_t)timeout_ms, memory_order_relaxed);
+    atomic_store_explicit(&s->stop_by_us, base_mono_us() + 1000u * (uint64_t)timeout_ms,
+                          memory_order_relaxed);
     pthread_join(s->thread, NULL);
     sink_close(s);
     free(s);

@@ -1,5 +1,5 @@
-/* sink: one configured sink as a thread: waits for the journal to advance, steps its epochs, and after an error
- * starts again from its last checkpoint, with a growing pause, for as long as it takes.
+/* sink: one configured sink as a thread: waits for the journal to advance, steps its epochs, and after an
+ * error starts again from its last checkpoint, with a growing pause, for as long as it takes.
  *
  * May use: base, order, journal/entry.h. Logs.
  */
