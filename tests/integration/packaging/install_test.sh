@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs into a new prefix, moves that prefix, and uses it as a stranger would: by the CMake package
 # and by pkg-config, from C and C++, shared and static. And: nothing but wadi_* is exported.
+# With `subproject`: the same programs, with Wadi built as a part of their project.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
@@ -19,12 +20,12 @@ uses() {
     echo "ok: ${*##*/}"
 }
 
+# by_cmake OPTION: the consumer's project, and all programs that it makes.
 by_cmake() {
-    cmake -G Ninja -S "$here/consumer" -B "$work/build" -DCMAKE_PREFIX_PATH="$work/prefix" >"$work/log" ||
-        fail "find_package: $(cat "$work/log")"
+    cmake -G Ninja -S "$here/consumer" -B "$work/build" "$1" >"$work/log" || fail "cmake: $(cat "$work/log")"
     cmake --build "$work/build" >"$work/log" || fail "build: $(cat "$work/log")"
-    for program in c_wadi c_wadi_static cpp_wadi cpp_wadi_static; do
-        uses "$work/build/$program"
+    for program in "$work"/build/c{,pp}_wadi*; do
+        uses "$program"
     done
 }
 
@@ -58,9 +59,13 @@ only_wadi_exported() {
     echo "ok: exports"
 }
 
+if [ "${1:-}" = subproject ]; then
+    by_cmake "-DWADI_SUBPROJECT=$WADI_SOURCE_DIR"
+    exit
+fi
 cmake --install "$WADI_BUILD_DIR" --prefix "$work/first" >"$work/log" || fail "install: $(cat "$work/log")"
 mv "$work/first" "$work/prefix"
 nm -D "$work"/prefix/lib*/libwadi.so | grep -q ' wadi_open$' || { echo "skipped: no wadi_open yet"; exit 77; }
 only_wadi_exported
-by_cmake
+by_cmake "-DCMAKE_PREFIX_PATH=$work/prefix"
 by_pkg_config
