@@ -161,6 +161,12 @@ unsigned metrics_sink_add(const char *name) {
     return sinks_count++;
 }
 
+const char *metrics_sink_name(unsigned sink) { return sink < sinks_count ? sink_names[sink] : NULL; }
+
+const char *metric_drop_name(unsigned reason) {
+    return label_texts_DROP[reason < METRIC_DROP_VALUES ? reason : METRIC_DROP_OTHER];
+}
+
 void metrics_version_set(const char *version) {
     version_text[0] = version;
     metric_set(METRIC_BUILD_INFO, 0, 1);

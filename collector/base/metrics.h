@@ -41,9 +41,15 @@ void metric_observe_us(enum metric_id id, unsigned index, uint64_t us);
 /* What a counter or gauge holds now: for the status page and tests. */
 int64_t metric_get(enum metric_id id, unsigned index);
 
+/* The DROP value's text, for the ledger too; `other` beyond the list. */
+const char *metric_drop_name(unsigned reason);
+
 /* Names the next sink and answers its SINK value; the name is borrowed for good. At most
  * METRIC_SINK_VALUES. At start, before other threads. */
 unsigned metrics_sink_add(const char *name);
+
+/* The name of a SINK value; NULL beyond the last. */
+const char *metrics_sink_name(unsigned sink);
 
 /* The build_info label, borrowed for good; sets build_info to 1. At start. */
 void metrics_version_set(const char *version);
