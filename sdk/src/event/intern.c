@@ -1,47 +1,33 @@
 #include "sdk/src/event/intern.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "schemas/wire/wire.h"
-#include "sdk/src/event/text.h"
-
 #define WORDS (WDI_INTERN_BYTES_MAX / 8)
-#define SLOT_BITS 10
 #define EMPTY 0u
-#define BUSY UINT32_MAX /* being defined; nobody waits for it */
-
-_Static_assert(WDI_INTERN_SLOTS == 1u << SLOT_BITS, "the hash gives as many bits");
-
-/* A string up to 56 bytes, padded with zeros, and its number: one cache line. */
-typedef struct wdi_intern_slot {
-    uint64_t words[WORDS];
-    _Atomic uint32_t id; /* EMPTY, BUSY, or the number: then the rest is there, for good */
-    uint32_t n;
-} wdi_intern_slot;
+#define BUSY UINT32_MAX /* nobody waits for it */
 
 _Static_assert(sizeof(wdi_intern_slot) == 64, "one cache line");
 
-/* A string that is looked up; one block longer than the longest that has a place. */
+/* A string that is looked up, with room for one word more than the longest that has a place. */
 typedef struct text {
     uint64_t words[WORDS + 1];
     uint32_t n;
-    uint32_t n_words;
     uint64_t hash;
 } text;
 
 static const uint64_t hash_factors[WORDS + 1] = {
-    UINT64_C(0x9E3779B97F4A7C15), UINT64_C(0xD6E8FEB86659FD93), UINT64_C(0xA0761D6478BD642F),
+    WDI_INTERN_FACTOR_0,          WDI_INTERN_FACTOR_1,          UINT64_C(0xA0761D6478BD642F),
     UINT64_C(0xE7037ED1A0B428DB), UINT64_C(0x8EBC6AF09C88C6E3), UINT64_C(0x589965CC75374CC3),
     UINT64_C(0x1D8E4E27C47D124F), UINT64_C(0xEB44ACCAB455D165),
 };
 
 wadi_err wdi_intern_init(wdi_intern *intern) {
-    intern->slots = aligned_alloc(sizeof(wdi_intern_slot), WDI_INTERN_SLOTS * sizeof(wdi_intern_slot));
+    size_t bytes = WDI_INTERN_SLOTS * sizeof(wdi_intern_slot);
+    intern->slots = aligned_alloc(sizeof(wdi_intern_slot), bytes);
     if (intern->slots == NULL)
         return WADI_ERR_NO_MEMORY;
-    memset(intern->slots, 0, WDI_INTERN_SLOTS * sizeof(wdi_intern_slot));
+    memset(intern->slots, 0, bytes);
     atomic_init(&intern->count, 0);
     return WADI_OK;
 }
@@ -51,27 +37,17 @@ void wdi_intern_fini(wdi_intern *intern) {
     intern->slots = NULL;
 }
 
-/* Most names have at most 16 bytes: the first block is all there is to do for them. */
-static inline void text_read(const char *string, text *ret_text) {
-    uint32_t n = wdi_text_block(string, ret_text->words);
-    uint64_t hash = ret_text->words[0] * hash_factors[0] + ret_text->words[1] * hash_factors[1];
-    uint32_t n_words = 2;
-    while (n == n_words * 8 && n_words <= WORDS) {
-        uint64_t *words = ret_text->words + n_words;
-        n += wdi_text_block(string + n, words);
-        hash += words[0] * hash_factors[n_words] + words[1] * hash_factors[n_words + 1];
-        n_words += 2;
+/* Ends at the terminator, or with n beyond WDI_INTERN_BYTES_MAX. */
+static void text_read(const char *string, text *ret_text) {
+    memset(ret_text, 0, sizeof *ret_text);
+    for (uint32_t at = 0; at <= WORDS; at += 2) {
+        wdi_text_block block = wdi_text_read(string + ret_text->n);
+        memcpy(ret_text->words + at, block.words, sizeof block.words);
+        ret_text->hash += block.words[0] * hash_factors[at] + block.words[1] * hash_factors[at + 1];
+        ret_text->n += block.n;
+        if (block.n < WDI_TEXT_BLOCK)
+            return;
     }
-    ret_text->n = n;
-    ret_text->n_words = n_words;
-    ret_text->hash = hash;
-}
-
-static inline bool slot_is(const wdi_intern_slot *slot, const text *t) {
-    uint64_t differs = (slot->words[0] ^ t->words[0]) | (slot->words[1] ^ t->words[1]);
-    if (differs != 0 || slot->n != t->n)
-        return false;
-    return t->n <= WDI_TEXT_BLOCK || memcmp(slot->words + 2, t->words + 2, t->n - WDI_TEXT_BLOCK) == 0;
 }
 
 /* Writes the definition into the ring; 0: no room. */
@@ -104,7 +80,7 @@ static uint32_t slot_take(wdi_intern *intern, wdi_ring *ring, wdi_intern_slot *s
 }
 
 static uint32_t slot_find(wdi_intern *intern, wdi_ring *ring, const text *t) {
-    uint32_t at = (uint32_t)(t->hash >> (64 - SLOT_BITS));
+    uint32_t at = (uint32_t)(t->hash >> (64 - WDI_INTERN_SLOT_BITS));
     for (uint32_t probe = 0; probe < WDI_INTERN_PROBES_MAX; probe++) {
         wdi_intern_slot *slot = intern->slots + at;
         uint32_t id = atomic_load_explicit(&slot->id, memory_order_acquire);
@@ -112,17 +88,19 @@ static uint32_t slot_find(wdi_intern *intern, wdi_ring *ring, const text *t) {
             return slot_take(intern, ring, slot, t);
         if (id == BUSY)
             return 0;
-        if (slot_is(slot, t))
+        if (memcmp(slot->words, t->words, sizeof slot->words) == 0)
             return id;
         at = (at + 1) % WDI_INTERN_SLOTS;
     }
     return 0;
 }
 
-wdi_interned wdi_intern_get(wdi_intern *intern, wdi_ring *ring, const char *string) {
+wdi_interned wdi_intern_search(wdi_intern *intern, wdi_ring *ring, const char *string) {
     text t;
     text_read(string, &t);
-    if (t.n == 0 || t.n > WDI_INTERN_BYTES_MAX)
-        return (wdi_interned){0, t.n == 0 ? 0 : (uint32_t)strnlen(string, WDI_TEXT_TOO_LONG)};
+    if (t.n == 0)
+        return (wdi_interned){0, 0};
+    if (t.n > WDI_INTERN_BYTES_MAX)
+        return (wdi_interned){0, (uint32_t)strnlen(string, WDI_TEXT_TOO_LONG)};
     return (wdi_interned){slot_find(intern, ring, &t), t.n};
 }

@@ -8,8 +8,12 @@
 #include "sdk/src/base/clock.h"
 #include "sdk/src/event/text.h"
 
-/* Signal handlers may run on 8 KiB of stack: only events with many properties use more than 1 KiB of it. */
+/* Signal handlers may run on 8 KiB of stack: only events with many properties take more than half of it. */
 #define PROPS_FEW 24u
+#define SMALL_BYTES_MAX 768u
+/* More than anything but texts and blobs takes: keys, lengths and numbers with their tags. */
+#define HEAD_BYTES_MAX 96u
+#define PROP_BYTES_MAX 24u
 
 _Static_assert(sizeof(wire_prop) <= 32, "the stack that an event takes is documented");
 
@@ -83,12 +87,12 @@ wadi_err wdi_tracker_set_context(wdi_tracker *tracker, uint32_t id, const void *
 
 /* The length of a value; more than an event can hold is cut, and refused by its size. */
 static inline size_t value_bytes(const char *string) {
-    uint64_t words[2];
-    uint32_t n = wdi_text_block(string, words);
+    uint32_t n = wdi_text_read(string).n;
     return n < WDI_TEXT_BLOCK ? n : n + strnlen(string + n, WIRE_EVENT_BYTES_MAX);
 }
 
 static inline bool prop_value(const wadi_prop *prop, wire_prop *out) {
+    out->v.s.n = 0;
     switch (prop->type) {
     case WADI_TYPE_STRING:
         out->type = WIRE_STRING;
@@ -127,18 +131,32 @@ static inline bool text_intern(wdi_tracker *tracker, const char *string, uint32_
     return found.n != 0 && found.n <= WIRE_TEXT_BYTES_MAX;
 }
 
-static inline bool props_convert(wdi_tracker *tracker, const wadi_event *ev, wire_prop *out) {
+/* Also adds up what the properties take at most. */
+static inline bool props_convert(wdi_tracker *tracker, const wadi_event *ev, wire_prop *out,
+                                 size_t *bytes_max) {
+    size_t sum = 0;
     for (size_t i = 0; i < ev->n_props; i++) {
         const wadi_prop *prop = ev->props + i;
         out[i].key = prop->key;
         if (!prop_value(prop, out + i) || !text_intern(tracker, prop->key, &out[i].key_id, &out[i].key_len))
             return false;
+        sum += PROP_BYTES_MAX + out[i].key_len + out[i].v.s.n;
     }
+    *bytes_max += sum;
     return true;
 }
 
+/* Most events: encoded here and copied, which is quicker than to measure first, and the slot is open for a
+ * shorter time. */
+static inline wadi_err write_small(wdi_tracker *tracker, const wire_event *event, wadi_ticket *ret_ticket) {
+    uint8_t bytes[SMALL_BYTES_MAX];
+    size_t n = wire_event_encode(bytes, event);
+    return wdi_ring_put(&tracker->ring, WDI_RECORD_EVENT, (wadi_priority)event->priority, bytes, (uint32_t)n,
+                        ret_ticket);
+}
+
 /* Encodes straight into the ring. */
-static inline wadi_err event_write(wdi_tracker *tracker, const wire_event *event, wadi_ticket *ret_ticket) {
+static wadi_err write_large(wdi_tracker *tracker, const wire_event *event, wadi_ticket *ret_ticket) {
     size_t n = wire_event_size(event);
     if (n == 0 || n > tracker->ring.payload_max)
         return WADI_ERR_TOO_LARGE;
@@ -147,11 +165,8 @@ static inline wadi_err event_write(wdi_tracker *tracker, const wire_event *event
     if (payload == NULL)
         return WADI_ERR_FULL;
     wire_event_encode(payload, event);
-    wadi_priority priority = (wadi_priority)event->priority;
-    uint64_t ticket = wdi_ring_commit(&tracker->ring, pos, WDI_RECORD_EVENT, priority, (uint32_t)n);
-    if (ret_ticket != NULL)
-        *ret_ticket = ticket;
-    tracker_ring_bell(tracker, priority);
+    *ret_ticket =
+        wdi_ring_commit(&tracker->ring, pos, WDI_RECORD_EVENT, (wadi_priority)event->priority, (uint32_t)n);
     return WADI_OK;
 }
 
@@ -166,12 +181,15 @@ static inline wadi_err event_record(wdi_tracker *tracker, const wadi_event *ev, 
         .props = props,
         .n_props = ev->n_props,
     };
+    size_t bytes_max = HEAD_BYTES_MAX;
     if (!text_intern(tracker, ev->name, &event.name_id, &event.name_len) ||
-        !props_convert(tracker, ev, props))
+        !props_convert(tracker, ev, props, &bytes_max))
         return WADI_ERR_INVALID;
     uint64_t now_us = base_boot_us();
     event.at_us = now_us > tracker->boot_us ? now_us - tracker->boot_us : 0;
-    return event_write(tracker, &event, ret_ticket);
+    if (bytes_max + event.name_len <= SMALL_BYTES_MAX)
+        return write_small(tracker, &event, ret_ticket);
+    return write_large(tracker, &event, ret_ticket);
 }
 
 static wadi_err record_few(wdi_tracker *tracker, const wadi_event *ev, wadi_ticket *ret_ticket) {
@@ -192,20 +210,29 @@ static void count_refusal(wdi_tracker *tracker, wadi_err err) {
         atomic_fetch_add_explicit(&tracker->refused_invalid, 1, memory_order_relaxed);
 }
 
+static inline bool event_valid(const wadi_event *ev) {
+    bool timed = !ev->has_time || (ev->time_us >= WIRE_US_MIN && ev->time_us <= WIRE_US_MAX);
+    return timed && ev->n_props <= WIRE_PROPS_MAX && (ev->props != NULL || ev->n_props == 0) &&
+           (uint32_t)ev->priority <= WADI_CRITICAL;
+}
+
 static inline wadi_err tracker_track(wdi_tracker *tracker, const wadi_event *ev, wadi_ticket *ret_ticket) {
     if (wdi_tracker_forked(tracker))
         return WADI_ERR_FORKED;
     if (atomic_load_explicit(&tracker->stopped, memory_order_relaxed))
         return WADI_ERR_CLOSED;
     wadi_err err = WADI_ERR_INVALID;
-    bool valid = ev->n_props <= WIRE_PROPS_MAX && (ev->props != NULL || ev->n_props == 0) &&
-                 (uint32_t)ev->priority <= WADI_CRITICAL;
-    if (valid)
-        err = ev->n_props <= PROPS_FEW ? record_few(tracker, ev, ret_ticket)
-                                       : record_many(tracker, ev, ret_ticket);
-    if (__builtin_expect(err != WADI_OK, 0))
+    wadi_ticket ticket = 0;
+    if (event_valid(ev))
+        err = ev->n_props <= PROPS_FEW ? record_few(tracker, ev, &ticket) : record_many(tracker, ev, &ticket);
+    if (__builtin_expect(err != WADI_OK, 0)) {
         count_refusal(tracker, err);
-    return err;
+        return err;
+    }
+    tracker_ring_bell(tracker, ev->priority);
+    if (ret_ticket != NULL)
+        *ret_ticket = ticket;
+    return WADI_OK;
 }
 
 /* ---- the public face --------------------------------------------------------------------------------- */

@@ -45,26 +45,34 @@ uint8_t *wdi_ring_claim(wdi_ring *ring, uint32_t n, uint64_t *ret_pos) {
     return wdi_slot_payload(slot);
 }
 
-uint64_t wdi_ring_commit(wdi_ring *ring, uint64_t pos, wdi_record_kind kind, wadi_priority priority,
-                         uint32_t n) {
-    wdi_slot *slot = wdi_slot_at(ring, pos);
+static inline uint64_t slot_commit(wdi_slot *slot, uint64_t pos, wdi_record_kind kind, wadi_priority priority,
+                                   uint32_t n, uint32_t crc) {
     uint32_t word = n | (uint32_t)kind << WDI_WORD_KIND_SHIFT | (uint32_t)priority << WDI_WORD_PRIORITY_SHIFT;
-    slot->check = wdi_slot_check(wire_crc_event(ring->crc_seed, wdi_slot_payload(slot), n), word);
+    slot->check = wdi_slot_check(crc, word);
     slot->word = word;
     atomic_store_explicit(&slot->pos, pos, memory_order_release);
     return pos + wdi_slot_bytes(n);
+}
+
+uint64_t wdi_ring_commit(wdi_ring *ring, uint64_t pos, wdi_record_kind kind, wadi_priority priority,
+                         uint32_t n) {
+    wdi_slot *slot = wdi_slot_at(ring, pos);
+    return slot_commit(slot, pos, kind, priority, n,
+                       wire_crc_event(ring->crc_seed, wdi_slot_payload(slot), n));
 }
 
 wadi_err wdi_ring_put(wdi_ring *ring, wdi_record_kind kind, wadi_priority priority, const void *data,
                       uint32_t n, wadi_ticket *ret_ticket) {
     if (n == 0 || n > ring->payload_max)
         return n == 0 ? WADI_ERR_INVALID : WADI_ERR_TOO_LARGE;
+    /* Before the copy: a CPU reads back slowly what it has just written in other pieces. */
+    uint32_t crc = wire_crc_event(ring->crc_seed, data, n);
     uint64_t pos = 0;
     uint8_t *payload = wdi_ring_claim(ring, n, &pos);
     if (payload == NULL)
         return WADI_ERR_FULL;
     memcpy(payload, data, n);
-    uint64_t ticket = wdi_ring_commit(ring, pos, kind, priority, n);
+    uint64_t ticket = slot_commit(wdi_slot_at(ring, pos), pos, kind, priority, n, crc);
     if (ret_ticket != NULL)
         *ret_ticket = ticket;
     return WADI_OK;
