@@ -1,6 +1,7 @@
 #include "ledger.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,9 +62,8 @@ static bool query_parse(const char *query, struct ledger_query *ret_query) {
     *ret_query = (struct ledger_query){.rows_max = ROWS_DEFAULT};
     if (!query)
         return true;
-    if (strlen(query) >= sizeof buffer)
+    if ((size_t)snprintf(buffer, sizeof buffer, "%s", query) >= sizeof buffer)
         return false;
-    strcpy(buffer, query);
     for (char *part = strtok_r(buffer, "&", &rest); part; part = strtok_r(NULL, "&", &rest)) {
         if (strncmp(part, "after=", 6) == 0 && cursor_parse(part + 6, &ret_query->after))
             ret_query->has_after = true;

@@ -43,7 +43,7 @@ static bool site_admits(struct diag_site *site, uint64_t now_s, uint32_t *ret_su
 /* A bare value must not hold what logfmt takes for a separator. */
 static bool value_is_bare(const char *value) {
     for (const char *c = value; *c; c++)
-        if (*c <= ' ' || *c == '=' || *c == '"' || *c == '\\' || *c == 0x7f)
+        if ((unsigned char)*c <= ' ' || *c == '=' || *c == '"' || *c == '\\' || *c == 0x7f)
             return false;
     return *value != '\0';
 }

@@ -1,5 +1,5 @@
-/* The metrics of metrics.def: process-wide relaxed atomics, so that counting is one instruction and needs
- * no opening. Any thread; nothing blocks, and nothing allocates but the text of metrics_render.
+/* The metrics of metrics.def: process-wide relaxed atomics, so that counting is one addition without a lock
+ * and needs no opening. Any thread; nothing blocks, and nothing allocates but the text of metrics_render.
  *
  *     metric_add(METRIC_LATE_EVENTS, sink, 3);
  *     metric_add(METRIC_INGEST_REQUESTS,

@@ -77,11 +77,15 @@ int net_listen(const struct net_address *address, int backlog) {
 }
 
 uint16_t net_local_port(int fd) {
-    struct sockaddr_storage storage = {0};
-    socklen_t length = sizeof storage;
-    if (getsockname(fd, (struct sockaddr *)&storage, &length) != 0)
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } address = {.any.sa_family = AF_UNSPEC};
+    socklen_t length = sizeof address;
+    if (getsockname(fd, &address.any, &length) != 0)
         return 0;
-    if (storage.ss_family == AF_INET6)
-        return ntohs(((const struct sockaddr_in6 *)&storage)->sin6_port);
-    return ntohs(((const struct sockaddr_in *)&storage)->sin_port);
+    if (address.any.sa_family == AF_INET6)
+        return ntohs(address.v6.sin6_port);
+    return address.any.sa_family == AF_INET ? ntohs(address.v4.sin_port) : 0;
 }

@@ -129,21 +129,23 @@ void hex_encode(char *ret_digits, const uint8_t *bytes, size_t n) {
     ret_digits[2 * n] = '\0';
 }
 
-static int hex_value(char c) {
+enum { NO_DIGIT = 16 };
+
+static unsigned hex_value(char c) {
     if (c >= '0' && c <= '9')
-        return c - '0';
+        return (unsigned)(c - '0');
     if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
+        return (unsigned)(c - 'a' + 10);
     if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
+        return (unsigned)(c - 'A' + 10);
+    return NO_DIGIT;
 }
 
 bool hex_decode(uint8_t *ret_bytes, size_t n, const char *digits, size_t digits_length) {
     if (digits_length != 2 * n)
         return false;
     for (size_t i = 0; i < digits_length; i++)
-        if (hex_value(digits[i]) < 0)
+        if (hex_value(digits[i]) == NO_DIGIT)
             return false;
     for (size_t i = 0; i < n; i++)
         ret_bytes[i] = (uint8_t)(hex_value(digits[2 * i]) << 4 | hex_value(digits[2 * i + 1]));

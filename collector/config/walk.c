@@ -109,7 +109,7 @@ static void scalar_take(struct walk *walk, const struct level *level, const stru
     if (kind == TREE_EMPTY)
         errors_add(walk->errors, place, label, "has no value");
     else if (kind != TREE_SCALAR)
-        errors_add(walk->errors, place, label, "expected a %s, got a %s", option_type_name(option),
+        errors_add(walk->errors, place, label, "expected one value, got a %s",
                    kind == TREE_LIST ? "list" : "section");
     else if (!text)
         errors_add(walk->errors, place, label, "has a NUL byte inside");
