@@ -5,6 +5,7 @@
 
 #include "schemas/wire/wire.h"
 
+#include <endian.h>
 #include <string.h>
 
 #define wire_hot static inline __attribute__((always_inline))
@@ -22,17 +23,34 @@ wire_hot size_t reader_left(const wire_reader *r) { return (size_t)(r->end - r->
 /* The general varint, and why it failed. */
 wire_err reader_varint_long(wire_reader *r, uint64_t *ret_value);
 
+/* Where the varint in these 8 bytes ends, as the lowest bit of the result; 0: it is longer. */
+wire_hot uint64_t varint_stops(uint64_t word) { return ~word & UINT64_C(0x8080808080808080); }
+
+/* Closes the gaps that the continuation bits leave: pairs, then quarters, then halves. */
+wire_hot uint64_t varint_compact(uint64_t word) {
+    word = (word & UINT64_C(0x7f007f007f007f00)) >> 1 | (word & UINT64_C(0x007f007f007f007f));
+    word = (word & UINT64_C(0x3fff00003fff0000)) >> 2 | (word & UINT64_C(0x00003fff00003fff));
+    return (word & UINT64_C(0x0fffffff00000000)) >> 4 | (word & UINT64_C(0x000000000fffffff));
+}
+
+wire_hot uint64_t word_load(const uint8_t *p) {
+    uint64_t word;
+    memcpy(&word, p, sizeof word);
+    return le64toh(word);
+}
+
 wire_hot wire_err reader_varint(wire_reader *r, uint64_t *ret_value) {
     const uint8_t *p = r->p;
-    if (r->end - p >= 2) {
-        if (p[0] < 0x80) {
-            *ret_value = p[0];
-            r->p = p + 1;
-            return WIRE_OK;
-        }
-        if (p[1] < 0x80) {
-            *ret_value = (uint64_t)(p[0] & 0x7f) | (uint64_t)p[1] << 7;
-            r->p = p + 2;
+    if (p != r->end && p[0] < 0x80) {
+        *ret_value = p[0];
+        r->p = p + 1;
+        return WIRE_OK;
+    }
+    if (reader_left(r) >= 8) {
+        const uint64_t word = word_load(p), stops = varint_stops(word);
+        if (stops != 0) {
+            *ret_value = varint_compact(word & (stops ^ (stops - 1)));
+            r->p = p + __builtin_ctzll(stops) / 8 + 1;
             return WIRE_OK;
         }
     }
