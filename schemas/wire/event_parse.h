@@ -64,12 +64,18 @@ wire_hot wire_err keys_parse(wire_span keys, const wire_dict *dict, wire_event_v
     return wire_unlikely(counts->by_type >> 6 * 9) ? WIRE_ERR_VALUE : WIRE_OK;
 }
 
+/* What follows the known fields: unknown ones, and known ones that are out of order or of the wrong type. */
+wire_err event_rest_check(wire_reader *r);
+
+/* Why a value is not where it belongs: something wrong stands there, or nothing. */
+wire_err event_missing(wire_reader *r);
+
 /* Exactly n texts that each begin with the tag. */
 wire_hot wire_err texts_parse(wire_reader *r, uint8_t tag, uint32_t n, wire_span *ret_list) {
     const uint8_t *const begin = r->p;
     for (; n > 0; n--) {
         if (wire_unlikely(!reader_at(r, tag)))
-            return WIRE_ERR_MALFORMED;
+            return event_missing(r);
         r->p++;
         wire_span text;
         const wire_err err = reader_span(r, &text);
@@ -86,7 +92,7 @@ static inline wire_err inlined_parse(wire_reader *r, uint32_t n, wire_span *ret_
     for (; n > 0; n--) {
         wire_span text;
         if (!reader_at(r, TAG_INLINED))
-            return WIRE_ERR_MALFORMED;
+            return event_missing(r);
         r->p++;
         const wire_err err = reader_span(r, &text);
         if (err)
@@ -128,9 +134,6 @@ wire_hot wire_err values_parse(wire_reader *r, const event_counts *counts, wire_
         return err;
     return inlined_parse(r, counts->inlined, &view->inlined);
 }
-
-/* What follows the known fields: unknown ones, and known ones that are out of order or of the wrong type. */
-wire_err event_rest_check(wire_reader *r);
 
 wire_hot wire_err event_parse(wire_span event, const wire_dict *dict, wire_event_view *view) {
     wire_reader r = {event.data, event.data + event.n};

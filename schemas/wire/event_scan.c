@@ -17,6 +17,11 @@ wire_err event_rest_check(wire_reader *r) {
     return WIRE_OK;
 }
 
+wire_err event_missing(wire_reader *r) {
+    const wire_err err = event_rest_check(r);
+    return err ? err : WIRE_ERR_MALFORMED;
+}
+
 wire_err wire_event_scan(const uint8_t *data, size_t n, wire_event_view *ret_view) {
     if (n > WIRE_EVENT_BYTES_MAX)
         return WIRE_ERR_LIMIT;
