@@ -47,7 +47,9 @@ static uint64_t conflict_find(const epochs *e, const checkpoint *c) {
     while (position > 0 && e->source.get(e->source.context, position, &entry, &stored)) {
         if (entry->kind != ENTRY_START)
             break;
-        if (position <= c->mark.position && !checkpoint_start_known(c, position, entry->start_id))
+        if (checkpoint_start_known(c, position, entry->start_id))
+            break; /* up to here the two histories are one */
+        if (position <= c->mark.position)
             found = position;
         position = entry->prev_position;
     }
@@ -106,9 +108,7 @@ static bool manifest_begin(epochs *e, manifest *ret) {
                       .codec = e->opt.codec,
                       .encoder_version = JSONL_VERSION};
     memcpy(ret->incarnation, e->incarnation, sizeof ret->incarnation);
-    uint64_t first, last;
-    e->source.range(e->source.context, &first, &last);
-    checkpoint_starts_trim(&e->reading, first);
+    checkpoint_starts_trim(&e->reading);
     e->reading.mark = order_where(e->order);
     return checkpoint_copy(&ret->from, &e->committed) && checkpoint_copy(&ret->to, &e->reading);
 }

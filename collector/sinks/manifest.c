@@ -39,13 +39,12 @@ bool checkpoint_start_add(checkpoint *c, uint64_t position, const uint8_t id[16]
     return true;
 }
 
-void checkpoint_starts_trim(checkpoint *c, uint64_t position) {
-    size_t gone = 0;
-    while (gone < c->n_starts && c->starts[gone].position < position)
-        gone++;
-    c->n_starts -= gone;
-    if (gone > 0 && c->n_starts > 0)
-        memmove(c->starts, c->starts + gone, c->n_starts * sizeof *c->starts);
+void checkpoint_starts_trim(checkpoint *c) {
+    if (c->n_starts <= CHECKPOINT_STARTS_MAX)
+        return;
+    size_t gone = c->n_starts - CHECKPOINT_STARTS_MAX;
+    c->n_starts = CHECKPOINT_STARTS_MAX;
+    memmove(c->starts, c->starts + gone, c->n_starts * sizeof *c->starts);
 }
 
 bool checkpoint_start_known(const checkpoint *c, uint64_t position, const uint8_t id[16]) {

@@ -29,8 +29,10 @@ typedef struct checkpoint {
 
 bool checkpoint_copy(checkpoint *ret_copy, const checkpoint *from);
 bool checkpoint_start_add(checkpoint *c, uint64_t position, const uint8_t id[16]);
-/* Forgets starts below `position`: the journal holds them no more. */
-void checkpoint_starts_trim(checkpoint *c, uint64_t position);
+/* Forgets all but the newest CHECKPOINT_STARTS_MAX. Not those that the journal has trimmed: an older copy of
+ * it brings them back, and a start that the checkpoint does not know means another history. */
+#define CHECKPOINT_STARTS_MAX 1024u
+void checkpoint_starts_trim(checkpoint *c);
 bool checkpoint_start_known(const checkpoint *c, uint64_t position, const uint8_t id[16]);
 void checkpoint_fini(checkpoint *c);
 
