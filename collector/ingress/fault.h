@@ -1,0 +1,23 @@
+/* fault: why a request is not taken, in the words of its answer. Pure; any thread. */
+#ifndef INGRESS_FAULT_H
+#define INGRESS_FAULT_H
+
+#include <stdint.h>
+
+#include "wire.h"
+
+struct fault {
+    uint16_t status;      /* of HTTP; 0: none */
+    const char *headers;  /* whole header lines that the answer needs, static; NULL: none */
+    uint64_t refused_seq; /* the number of the event at fault; 0: the request as a whole */
+    char message[160];    /* for people */
+};
+
+/* `format` and its arguments make the message; what does not fit is cut. */
+void fault_set(struct fault *fault, uint16_t status, const char *headers, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* What a device should conclude from an HTTP status that is not the journal's. */
+wire_status fault_wire_status(uint16_t status);
+
+#endif
