@@ -11,7 +11,8 @@ void errors_add(struct config_errors *errors, struct tree_place place, const cha
     va_list arguments;
     error->place = place;
     text_init(&text, error->text, sizeof error->text);
-    text_printf(&text, "%s: ", key);
+    text_put_escaped(&text, key); /* it may come from the file, line ends and all */
+    text_put(&text, ": ");
     va_start(arguments, format);
     text_vprintf(&text, format, arguments);
     va_end(arguments);

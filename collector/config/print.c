@@ -107,7 +107,7 @@ static void help_show(const struct option_spec *option, const char *path, struct
         text_put(out, ": ");
         option_range_format(option, out);
     }
-    text_put(out, "; ");
+    text_put(out, option->flags & OPTION_REQUIRED ? "; " : "; default: ");
     default_put(option, out);
     text_put(out, ")\n");
     wrapped_put(option->help, out);

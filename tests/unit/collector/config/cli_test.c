@@ -86,7 +86,7 @@ static void test_cli_when_asked_for_information_then_status_0(void **state) {
     assert_string_equal(run.out, "wadi-collector 1.2.3\n");
     CLI("-h");
     assert_int_equal(run.status, 0);
-    assert_non_null(strstr(run.out, "  order.window  (duration: 1s to 1d, or 0; 2s)\n"));
+    assert_non_null(strstr(run.out, "  order.window  (duration: 1s to 1d, or 0; default: 2s)\n"));
     CLI("--reference");
     assert_int_equal(run.status, 0);
     assert_non_null(strstr(run.out, "| `sinks[].name` | name | required | 1 to 63 bytes |"));

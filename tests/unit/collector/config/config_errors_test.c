@@ -24,6 +24,7 @@ static const struct fault faults[] = {
     {"unknown key, near", "lisen: \"[::]:1\"\n" REST,
      "f:1:1: lisen: unknown setting; did you mean \"listen\"?\n"},
     {"unknown key, far", "\nxyzzy: 1\n" REST, "f:2:1: xyzzy: unknown setting\n"},
+    {"unknown key of several lines", "\"a\\nb\": 1\n" REST, "f:1:1: a\\nb: unknown setting\n"},
     {"unknown key in a section", "limits:\n  body_byte: 1\n" REST,
      "f:2:3: limits.body_byte: unknown setting; did you mean \"limits.body_bytes\"?\n"},
     {"unknown section", "limit:\n  body_bytes: 1MB\n" REST,
