@@ -38,12 +38,13 @@ typedef struct journal_entry {
     /* ENTRY_BATCH only, from here on */
     uint8_t installation[16];
     uint8_t stream[16];
-    uint64_t first_seq;    /* first number that this entry adds */
-    uint32_t n_items;      /* numbers added: events and tombstones */
-    uint32_t skip;         /* numbers at the head of the body that were known before */
-    uint32_t n_events;     /* events added */
-    uint32_t events_bytes; /* encoded size of the events added */
-    uint64_t chain_before; /* before first_seq */
+    uint64_t mile_position; /* an entry of the stream further back, a shortcut; 0: none */
+    uint64_t first_seq;     /* first number that this entry adds */
+    uint32_t n_items;       /* numbers added: events and tombstones */
+    uint32_t skip;          /* numbers at the head of the body that were known before */
+    uint32_t n_events;      /* events added */
+    uint32_t events_bytes;  /* encoded size of the events added */
+    uint64_t chain_before;  /* before first_seq */
     uint64_t chain_after;
     uint64_t gap_first; /* numbers gap_first … first_seq-1 were settled elsewhere; 0: none */
     uint64_t resent_through;
@@ -68,8 +69,8 @@ static inline int64_t entry_item_us(const journal_entry *entry, const wire_item 
         return item->at_us < entry->received_us ? item->at_us : entry->received_us;
     if (item->flags & WIRE_ITEM_DROPPED)
         return *floor_us;
-    int64_t us = item->at_us + entry->basis_us;
-    if (us > entry->ceil_us)
+    int64_t us;
+    if (__builtin_add_overflow(item->at_us, entry->basis_us, &us) || us > entry->ceil_us)
         us = entry->ceil_us;
     if (us > *floor_us)
         *floor_us = us;

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "entry.h"
+#include "ledger.h"
 #include "submission.h"
 
 typedef struct journal journal;
@@ -69,19 +70,6 @@ void journal_reader_close(journal_reader *r);
 entry_source journal_reader_source(journal_reader *r);
 
 /* ---- ledger ----------------------------------------------------------------------------------- */
-
-#define LEDGER_REASONS 8u
-
-/* next_seq - start = delivered + dropped[…] + gap, for a stream, an installation and in total. */
-typedef struct ledger {
-    uint64_t numbers; /* next_seq - start */
-    uint64_t delivered, dropped[LEDGER_REASONS], gap;
-    uint64_t pending;    /* as the device last announced */
-    uint64_t duplicates; /* numbers that arrived again and were not taken */
-    uint64_t resent;     /* delivered, possibly known to another collector */
-    uint64_t refused;    /* calls that the device's ring refused, as last announced */
-    uint64_t streams;
-} ledger;
 
 /* The total, and a page of installations after `after` (16 zero bytes to begin); any thread. */
 journal_err journal_ledger_total(journal *j, ledger *ret_total);
