@@ -49,15 +49,21 @@ static inline void definition_keep(tracked *t) {
     memcpy(t->texts[id], t->record.data + 4, t->record.n - 4);
 }
 
+/* Takes t->record in; true: it is an event. */
+static inline bool record_is_event(tracked *t) {
+    if (t->record.kind == WDI_RECORD_DEFINITION)
+        definition_keep(t);
+    if (t->record.kind != WDI_RECORD_EVENT)
+        return false;
+    assert_int_equal(wire_event_scan(t->record.data, t->record.n, &t->view), WIRE_OK);
+    return true;
+}
+
 /* Reads to the next event, keeping definitions. False: the ring is empty. */
 static inline bool event_next(tracked *t) {
     while (wdi_ring_read(&t->tracker.ring, &t->record) == WDI_RING_RECORD) {
-        if (t->record.kind == WDI_RECORD_EVENT) {
-            assert_int_equal(wire_event_scan(t->record.data, t->record.n, &t->view), WIRE_OK);
+        if (record_is_event(t))
             return true;
-        }
-        if (t->record.kind == WDI_RECORD_DEFINITION)
-            definition_keep(t);
     }
     return false;
 }
