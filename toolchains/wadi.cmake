@@ -92,16 +92,16 @@ function(wadi_script_test name)
 endfunction()
 
 # wadi_fuzz_test(name SOURCES file... [LINK target...])
-# LLVMFuzzerTestOneInput over the files in corpus/<name>/ beside it: always a ctest that replays them,
-# and with WADI_FUZZ (clang) a libFuzzer program of the same name.
+# LLVMFuzzerTestOneInput over the files in corpus/<name>/ beside it: always a ctest that replays them
+# and random damage to them, and with WADI_FUZZ (clang) a libFuzzer program of the same name.
 function(wadi_fuzz_test name)
     cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LINK")
     if(WADI_FUZZ)
         wadi_executable(${name} SOURCES ${arg_SOURCES} LINK ${arg_LINK})
         target_link_options(${name} PRIVATE -fsanitize=fuzzer)
     else()
-        set(driver "${PROJECT_SOURCE_DIR}/tests/fuzz/replay.c")
-        wadi_executable(${name} SOURCES ${arg_SOURCES} "${driver}" LINK ${arg_LINK})
+        set(driver "${PROJECT_SOURCE_DIR}/tests/fuzz/replay.c" "${PROJECT_SOURCE_DIR}/tests/fuzz/mutate.c")
+        wadi_executable(${name} SOURCES ${arg_SOURCES} ${driver} LINK ${arg_LINK})
     endif()
     set(corpus "${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name}")
     add_test(NAME ${name} COMMAND ${name} $<$<BOOL:${WADI_FUZZ}>:-runs=0> "${corpus}" COMMAND_EXPAND_LISTS)
