@@ -73,15 +73,32 @@ void text_printf(struct text *t, const char *format, ...) {
     va_end(arguments);
 }
 
+/* The value of a character that YAML and terminals take for no text, though it is valid UTF-8: U+0080 …
+ * U+009F, U+FEFF, U+FFFE, U+FFFF. 0: it is none of them. */
+static unsigned unprintable(const char *at) {
+    const unsigned char *c = (const unsigned char *)at;
+    if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f)
+        return c[1];
+    if (c[0] == 0xef && c[1] == 0xbb && c[2] == 0xbf)
+        return 0xfeff;
+    if (c[0] == 0xef && c[1] == 0xbf && (c[2] == 0xbe || c[2] == 0xbf))
+        return 0xff40u + c[2];
+    return 0;
+}
+
 void text_put_escaped(struct text *t, const char *string) {
     for (const char *c = string; *c; c++) {
+        const unsigned value = unprintable(c);
         if (*c == '"' || *c == '\\')
             text_printf(t, "\\%c", *c);
         else if (*c == '\n')
             text_put(t, "\\n");
         else if ((unsigned char)*c < 0x20 || *c == 0x7f)
             text_printf(t, "\\u%04x", (unsigned)*c);
-        else
+        else if (value) {
+            text_printf(t, "\\u%04x", value);
+            c += value < 0x100 ? 1 : 2;
+        } else
             text_append(t, c, 1);
     }
 }

@@ -1,6 +1,6 @@
-/* replay.c: runs a fuzz target without libFuzzer, so that every compiler and every test run keeps what fuzzing
- * once found: each input of the corpus as it is, and then damaged at random, WADI_FUZZ_MUTATIONS times (5,000).
- * The same WADI_TEST_SEED damages in the same way. Arguments are directories of inputs. */
+/* replay.c: runs a fuzz target without libFuzzer, so that every compiler and every test run keeps what
+ * fuzzing once found: each input of the corpus as it is, and then damaged at random, WADI_FUZZ_MUTATIONS
+ * times (5,000). The same WADI_TEST_SEED damages in the same way. Arguments are directories of inputs. */
 #include "tests/fuzz/mutate.h"
 
 #include <dirent.h>
