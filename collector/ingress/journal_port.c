@@ -65,6 +65,7 @@ static bool socket_ready(void *socket, int event) {
 }
 
 bool journal_port_submit(struct journal_port *port, submission *sub) {
+    submission_release(sub);
     if (zmq_send(port->submit, &sub, sizeof sub, ZMQ_DONTWAIT) == (int)sizeof sub)
         return true;
     /* A send looks only now and then whether the other end has made room; ZMQ_EVENTS always does. */
@@ -75,8 +76,10 @@ bool journal_port_submit(struct journal_port *port, submission *sub) {
 submission *journal_port_receive(struct journal_port *port) {
     submission *sub = NULL;
     while (socket_ready(port->answers, ZMQ_POLLIN))
-        if (zmq_recv(port->answers, &sub, sizeof sub, ZMQ_DONTWAIT) == (int)sizeof sub)
+        if (zmq_recv(port->answers, &sub, sizeof sub, ZMQ_DONTWAIT) == (int)sizeof sub) {
+            submission_acquire(sub);
             return sub;
+        }
     return NULL;
 }
 

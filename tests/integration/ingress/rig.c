@@ -23,7 +23,7 @@
 #include "sdk/src/base/clock.h"
 
 #define MUTED_MAX 4096u
-#define STOP_US UINT64_C(5000000)
+#define STOP_US UINT64_C(2000000)
 
 enum mode { MODE_GO, MODE_HOLD, MODE_REFUSE, MODE_MUTE, MODE_END };
 
@@ -46,7 +46,9 @@ static void answer(struct fake_journal *j, submission *sub, bool refuse) {
         .retry_after_ms = refuse ? 1500 : 0,
     };
     snprintf(sub->ack.collector, sizeof sub->ack.collector, "rig");
-    int sent = zmq_send(j->answers[sub->loop], &sub, sizeof sub, 0);
+    void *socket = j->answers[sub->loop];
+    submission_release(sub);
+    int sent = zmq_send(socket, &sub, sizeof sub, 0);
     assert(sent == (int)sizeof sub);
     (void)sent;
 }
@@ -59,6 +61,7 @@ static void describe(const submission *sub) {
 }
 
 static void take(struct fake_journal *j, submission *sub, enum mode mode) {
+    submission_acquire(sub);
     describe(sub);
     if (mode == MODE_MUTE && j->n_muted < MUTED_MAX)
         j->muted[j->n_muted++] = sub;
