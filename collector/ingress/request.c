@@ -168,8 +168,12 @@ static void expect_check(struct request *r) {
         fault_set(&r->fault, 417, NULL, "no expectation but 100-continue is met here");
 }
 
+static bool version_is_spoken(const struct request *r) {
+    return r->parser.http_major == 1 && r->parser.http_minor <= 1;
+}
+
 static void version_check(struct request *r) {
-    if (r->parser.http_major != 1 || r->parser.http_minor > 1)
+    if (!version_is_spoken(r))
         fault_set(&r->fault, 505, NULL, "HTTP/%u.%u is not spoken here, but HTTP/1.1", r->parser.http_major,
                   r->parser.http_minor);
 }
@@ -278,8 +282,8 @@ static const llhttp_settings_t settings = {
 static enum request_progress parser_fault(struct request *r, llhttp_errno_t err) {
     if (r->fault.status != 0)
         return REQUEST_FAULTY;
-    if (err == HPE_INVALID_VERSION || err == HPE_PAUSED_H2_UPGRADE)
-        fault_set(&r->fault, 505, NULL, "not HTTP/1.1");
+    if (err == HPE_PAUSED_H2_UPGRADE || (err == HPE_INVALID_VERSION && !version_is_spoken(r)))
+        fault_set(&r->fault, 505, NULL, "HTTP/1.1 is spoken here");
     else
         fault_set(&r->fault, 400, NULL, "not HTTP/1.1: %s", llhttp_get_error_reason(&r->parser));
     return REQUEST_FAULTY;

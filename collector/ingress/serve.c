@@ -184,10 +184,16 @@ size_t serve_input(struct connection *c, const uint8_t *data, size_t n) {
     return used;
 }
 
+/* Between two requests there is nothing to say. */
+static void idle_end(struct connection *c) {
+    base_tls_close_notify(c->tls);
+    connection_end(c);
+}
+
 void serve_input_end(struct connection *c) {
     struct fault fault;
     if (!request_begun(c->request)) {
-        connection_end(c);
+        idle_end(c);
         return;
     }
     fault_set(&fault, 400, NULL, "the connection ended within the request, after %zu bytes of its body",
@@ -200,8 +206,7 @@ void serve_expire(struct connection *c) {
     if (c->state == CONNECTION_WAITING)
         fault_set(&fault, 503, NULL, "the journal does not answer");
     else if (!request_begun(c->request)) {
-        base_tls_close_notify(c->tls);
-        connection_end(c);
+        idle_end(c);
         return;
     } else
         fault_set(&fault, 408, NULL, "the request came too slowly");

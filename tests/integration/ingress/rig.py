@@ -116,14 +116,27 @@ class Response:
 class Client:
     """A TLS connection that sends whatever it is told to."""
 
-    def __init__(self, port, certs, client=None, plain=False, host="127.0.0.1"):
-        self.socket = socket.create_connection((host, port), timeout=DEADLINE_S)
+    def __init__(self, port, certs, client=None, plain=False, version=None, receive_bytes=None):
+        self.socket = socket.socket()
+        self.socket.settimeout(DEADLINE_S)
+        if receive_bytes:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        try:
+            self.socket.connect(("127.0.0.1", port))
+        except OSError:
+            self.socket.close()
+            raise
         self.buffer = b""
+        self.context = ssl.create_default_context(cafile=f"{certs}/ca.pem")
+        if client:
+            self.context.load_cert_chain(f"{certs}/{client}.pem", f"{certs}/{client}.key")
+        if version:
+            self.context.minimum_version = self.context.maximum_version = version
         if not plain:
-            context = ssl.create_default_context(cafile=f"{certs}/ca.pem")
-            if client:
-                context.load_cert_chain(f"{certs}/{client}.pem", f"{certs}/{client}.key")
-            self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
+            self.start_tls()
+
+    def start_tls(self):
+        self.socket = self.context.wrap_socket(self.socket, server_hostname="localhost")
 
     def __enter__(self):
         return self
@@ -133,6 +146,10 @@ class Client:
 
     def send(self, data):
         self.socket.sendall(data)
+
+    def end(self):
+        """Ends our side: the server sees the end of the stream, and may still answer."""
+        socket.socket.shutdown(self.socket, socket.SHUT_WR)  # SSLSocket's own would forget TLS
 
     def post(self, body, **how):
         self.send(request(body, **how))
@@ -226,7 +243,11 @@ class RigTest(unittest.TestCase):
         cls.directory = cls.enterClassContext(tempfile.TemporaryDirectory())
         make_certs = f"{SOURCE}/tests/unit/sdk/base/make_certs.sh"
         subprocess.run(["bash", make_certs, cls.directory], check=True, stderr=subprocess.DEVNULL)
-        cls.rig = cls.enterClassContext(contextlib.closing(Rig(cls.directory, **cls.options)))
+        cls.rig = cls.enterClassContext(contextlib.closing(Rig(cls.directory, **cls.rig_options())))
+
+    @classmethod
+    def rig_options(cls):
+        return cls.options
 
     def setUp(self):
         self.rig.tell("go")
