@@ -142,8 +142,10 @@ typedef uint64_t wadi_ticket;
 
 typedef enum wadi_priority { WADI_NORMAL = 0, WADI_LOW = 1, WADI_HIGH = 2, WADI_CRITICAL = 3 } wadi_priority;
 
-/* Records an event: up to 256 properties, 32 KiB encoded. Never blocks, allocates or waits. One thing can make a
- * system call: the first event after an idle period wakes the background thread (one futex wake).
+/* Records an event: up to 256 properties, 32 KiB encoded and at most a quarter of the ring. Never blocks, allocates
+ * or waits. Two things make a system call, once each: a thread's first event (gettid), and an event that wakes the
+ * background thread where that sleeps (futex): the first after an idle period, one that is critical, one that
+ * finds the ring half full. Needs 5 KiB of stack for up to 24 properties, 13 KiB for more.
  * WADI_ERR_FULL: the ring is full; the event never had a number; wadi_stats counts it as refused.
  * Async-signal-safe. */
 WADI_API wadi_err wadi_track(wadi *w, const char *name, const wadi_prop *props, size_t n);

@@ -91,15 +91,15 @@ static inline size_t value_bytes(const char *string) {
     return n < WDI_TEXT_BLOCK ? n : n + strnlen(string + n, WIRE_EVENT_BYTES_MAX);
 }
 
-static inline bool prop_value(const wadi_prop *prop, wire_prop *out) {
-    out->v.s.n = 0;
+/* The value, and how many bytes of text or blob it brings. */
+static inline bool prop_value(const wadi_prop *prop, wire_prop *out, size_t *bytes) {
     switch (prop->type) {
     case WADI_TYPE_STRING:
-        out->type = WIRE_STRING;
-        out->v.s.data = prop->value.string;
         if (prop->value.string == NULL)
             return false;
-        out->v.s.n = prop->size != 0 ? prop->size : value_bytes(prop->value.string);
+        out->type = WIRE_STRING;
+        out->v.s.data = prop->value.string;
+        *bytes += out->v.s.n = prop->size != 0 ? prop->size : value_bytes(prop->value.string);
         return true;
     case WADI_TYPE_INT:
         out->type = WIRE_INT;
@@ -113,10 +113,12 @@ static inline bool prop_value(const wadi_prop *prop, wire_prop *out) {
         out->type = prop->value.boolean != 0 ? WIRE_TRUE : WIRE_FALSE;
         return true;
     case WADI_TYPE_BYTES:
+        if (prop->value.bytes == NULL && prop->size != 0)
+            return false;
         out->type = WIRE_BYTES;
         out->v.s.data = prop->value.bytes;
-        out->v.s.n = prop->size;
-        return prop->value.bytes != NULL || prop->size == 0;
+        *bytes += out->v.s.n = prop->size;
+        return true;
     }
     return false; /* a number that is no type */
 }
@@ -131,16 +133,17 @@ static inline bool text_intern(wdi_tracker *tracker, const char *string, uint32_
     return found.n != 0 && found.n <= WIRE_TEXT_BYTES_MAX;
 }
 
-/* Also adds up what the properties take at most. */
+/* `bytes_max` grows by what the properties take at most. 256 of them, of at most 4 GiB, fit its 64 bits. */
 static inline bool props_convert(wdi_tracker *tracker, const wadi_event *ev, wire_prop *out,
-                                 size_t *bytes_max) {
-    size_t sum = 0;
-    for (size_t i = 0; i < ev->n_props; i++) {
-        const wadi_prop *prop = ev->props + i;
-        out[i].key = prop->key;
-        if (!prop_value(prop, out + i) || !text_intern(tracker, prop->key, &out[i].key_id, &out[i].key_len))
+                                 uint64_t *bytes_max) {
+    const wadi_prop *prop = ev->props, *end = prop + ev->n_props;
+    uint64_t sum = 0;
+    for (; prop != end; prop++, out++) {
+        size_t bytes = 0;
+        out->key = prop->key;
+        if (!prop_value(prop, out, &bytes) || !text_intern(tracker, prop->key, &out->key_id, &out->key_len))
             return false;
-        sum += PROP_BYTES_MAX + out[i].key_len + out[i].v.s.n;
+        sum += PROP_BYTES_MAX + out->key_len + (uint64_t)bytes;
     }
     *bytes_max += sum;
     return true;
@@ -172,8 +175,10 @@ static wadi_err write_large(wdi_tracker *tracker, const wire_event *event, wadi_
 
 static inline wadi_err event_record(wdi_tracker *tracker, const wadi_event *ev, wire_prop *props,
                                     wadi_ticket *ret_ticket) {
+    uint64_t now_us = base_boot_us(); /* first: reading the clock waits for all work that is under way */
     wire_event event = {
         .name = ev->name,
+        .at_us = now_us > tracker->boot_us ? now_us - tracker->boot_us : 0,
         .context = atomic_load_explicit(&tracker->context, memory_order_acquire),
         .priority = (uint32_t)ev->priority,
         .has_time = ev->has_time != 0,
@@ -181,12 +186,10 @@ static inline wadi_err event_record(wdi_tracker *tracker, const wadi_event *ev, 
         .props = props,
         .n_props = ev->n_props,
     };
-    size_t bytes_max = HEAD_BYTES_MAX;
+    uint64_t bytes_max = HEAD_BYTES_MAX;
     if (!text_intern(tracker, ev->name, &event.name_id, &event.name_len) ||
         !props_convert(tracker, ev, props, &bytes_max))
         return WADI_ERR_INVALID;
-    uint64_t now_us = base_boot_us();
-    event.at_us = now_us > tracker->boot_us ? now_us - tracker->boot_us : 0;
     if (bytes_max + event.name_len <= SMALL_BYTES_MAX)
         return write_small(tracker, &event, ret_ticket);
     return write_large(tracker, &event, ret_ticket);

@@ -25,7 +25,7 @@ static uint32_t self_tid(uint32_t pid) {
 
 /* ---- producers -------------------------------------------------------------------------------------- */
 
-uint8_t *wdi_ring_claim(wdi_ring *ring, uint32_t n, uint64_t *ret_pos) {
+static inline uint8_t *slot_claim(wdi_ring *ring, uint32_t n, uint64_t *ret_pos) {
     if (n == 0 || n > ring->payload_max)
         return NULL;
     wdi_ring_header *header = ring->header;
@@ -43,6 +43,10 @@ uint8_t *wdi_ring_claim(wdi_ring *ring, uint32_t n, uint64_t *ret_pos) {
     atomic_signal_fence(memory_order_seq_cst);
     *ret_pos = pos;
     return wdi_slot_payload(slot);
+}
+
+uint8_t *wdi_ring_claim(wdi_ring *ring, uint32_t n, uint64_t *ret_pos) {
+    return slot_claim(ring, n, ret_pos);
 }
 
 static inline uint64_t slot_commit(wdi_slot *slot, uint64_t pos, wdi_record_kind kind, wadi_priority priority,
@@ -68,7 +72,7 @@ wadi_err wdi_ring_put(wdi_ring *ring, wdi_record_kind kind, wadi_priority priori
     /* Before the copy: a CPU reads back slowly what it has just written in other pieces. */
     uint32_t crc = wire_crc_event(ring->crc_seed, data, n);
     uint64_t pos = 0;
-    uint8_t *payload = wdi_ring_claim(ring, n, &pos);
+    uint8_t *payload = slot_claim(ring, n, &pos);
     if (payload == NULL)
         return WADI_ERR_FULL;
     memcpy(payload, data, n);
