@@ -175,6 +175,7 @@ static size_t commits_judge(judging *g, const mem_store *s) {
     for (size_t i = 0; i < s->n_texts && n < 4096; i++)
         if (s->texts[i].kind == SINK_COMMIT)
             commits[n++] = &s->texts[i];
+    // cppcheck-suppress uninitvar ; the first n are set
     qsort(commits, n, sizeof *commits, by_epoch);
     for (size_t i = 0; i < n && !g->fault; i++) {
         manifest m = {0};

@@ -102,8 +102,7 @@ static void bytes_move(base_tls_conn *from, base_tls_conn *to, size_t n) {
         size_t moved = 0;
         if (written < n && base_tls_write(from, out + written, n - written, &moved) == BASE_TLS_OK)
             written += moved;
-        base_tls_result result;
-        while (got < n && (result = base_tls_read(to, in + got, n - got, &moved)) == BASE_TLS_OK)
+        while (got < n && base_tls_read(to, in + got, n - got, &moved) == BASE_TLS_OK)
             got += moved;
     }
     assert_int_equal(got, n);
