@@ -1,0 +1,36 @@
+/* wadi-collector: command line and signals. */
+#include <signal.h>
+#include <stdlib.h>
+
+#include "cli.h"
+#include "collector/collector.h"
+#include "diag.h"
+
+int main(int argc, char **argv) {
+    struct collector_config config;
+    int status;
+    if (cli_parse(argc, argv, WADI_COLLECTOR_VERSION, &config, &status) == CLI_EXIT)
+        return status;
+    diag_level_set((enum diag_level)config.log.level);
+
+    /* Blocked before any thread starts, so that they all leave signals to this one. */
+    sigset_t stop;
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGTERM);
+    sigaddset(&stop, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &stop, NULL);
+    signal(SIGPIPE, SIG_IGN);
+
+    collector *c = collector_start(&config);
+    status = EXIT_FAILURE;
+    if (c) {
+        int received;
+        sigwait(&stop, &received);
+        diag_info("stopping", DIAG_STR("signal", received == SIGTERM ? "SIGTERM" : "SIGINT"));
+        collector_stop(c);
+        diag_info("stopped");
+        status = EXIT_SUCCESS;
+    }
+    config_free(&config);
+    return status;
+}

@@ -1,0 +1,35 @@
+/* load: 10,000 devices in one process, as far as a collector can tell: every stream numbers its own events,
+ * and no two events are the same. One thread. */
+#ifndef BENCH_LOAD_H
+#define BENCH_LOAD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "schemas/wire/wire.h"
+
+#define LOAD_BODY_BYTES_MAX (1u << 20)
+
+typedef struct load_options {
+    uint32_t streams;
+    uint32_t batch_min, batch_max; /* events a batch */
+    int64_t displaced_us;          /* an event is up to that much older than its batch */
+    uint64_t seed;
+} load_options;
+
+typedef struct load load;
+
+/* NULL: out of memory. */
+load *load_new(const load_options *opt);
+void load_free(load *l);
+
+/* The next batch of a stream, zstd-compressed; lent until the next call. `now_us` is the wall clock. */
+wire_span load_batch(load *l, uint32_t stream, int64_t now_us, uint32_t *ret_events);
+
+/* The batch of the stream was acknowledged. */
+uint64_t load_next_seq(const load *l, uint32_t stream);
+
+/* The stream's id in hex and back: the audit reads it from the output. UINT32_MAX: none of ours. */
+uint32_t load_stream_of(const char *hex, size_t n);
+
+#endif
