@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,12 +15,19 @@
 
 #define NAME_BYTES_MAX 256u
 #define MANIFEST_BYTES_MAX (16u << 20)
+#define STAGE_BYTES (512u << 10)
+#define BLOCK_BYTES 4096u /* direct I/O wants memory, offsets and sizes of whole blocks */
 
 struct file_store {
     int root;     /* <path> */
     int manifest; /* <path>/_wadi/<collector>/<sink> */
     int aside;    /* …/aside */
     int writing;  /* the slot being written; -1: none */
+    bool direct;  /* it is written around the page cache: nobody reads it soon, and the copy into the cache
+                     costs  more than all else that happens to an event here */
+    uint8_t *stage;
+    size_t staged;
+    off_t written;
 };
 
 static sink_err from_errno(int err) {
@@ -28,16 +36,21 @@ static sink_err from_errno(int err) {
     return err == ENOMEM ? SINK_ERR_MEMORY : SINK_ERR_IO;
 }
 
-/* Opens a directory below `at`, made if missing; the new entry is synced. Negative errno. */
+/* Opens a directory below `at`, made if missing. Its entry is synced in any case: whoever made it may have
+ * died before the sync. Negative errno. */
 static int dir_open(int at, const char *name) {
-    if (mkdirat(at, name, 0755) == 0) {
-        if (fsync(at) != 0)
-            return -errno;
-    } else if (errno != EEXIST) {
+    if (mkdirat(at, name, 0755) != 0 && errno != EEXIST)
         return -errno;
-    }
     int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 ? -errno : fd;
+    if (fd < 0)
+        return -errno;
+    CLEANUP_CLOSE int parent = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (parent < 0 || fsync(parent) != 0) {
+        int err = -errno;
+        close(fd);
+        return err;
+    }
+    return fd;
 }
 
 sink_err file_store_open(const char *path, const char *collector, const char *sink, file_store **ret_store) {
@@ -45,6 +58,10 @@ sink_err file_store_open(const char *path, const char *collector, const char *si
     if (!s)
         return SINK_ERR_MEMORY;
     *s = (file_store){.root = -1, .manifest = -1, .aside = -1, .writing = -1};
+    if (posix_memalign((void **)&s->stage, BLOCK_BYTES, STAGE_BYTES) != 0) {
+        free(s);
+        return SINK_ERR_MEMORY;
+    }
     s->root = dir_open(AT_FDCWD, path);
     CLEANUP_CLOSE int wadi = s->root < 0 ? s->root : dir_open(s->root, "_wadi");
     CLEANUP_CLOSE int mine = wadi < 0 ? wadi : dir_open(wadi, collector);
@@ -65,6 +82,7 @@ void file_store_close(file_store *s) {
     int *fds[] = {&s->root, &s->manifest, &s->aside, &s->writing};
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         cleanup_close(fds[i]);
+    free(s->stage);
     free(s);
 }
 
@@ -211,21 +229,57 @@ static sink_err store_aside_reset(void *store) {
 
 static sink_err store_aside_begin(void *store, uint32_t slot) {
     file_store *s = store;
+    const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
     char name[NAME_BYTES_MAX];
     slot_name(name, slot);
     writing_close(s);
-    s->writing = openat(s->aside, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    s->staged = 0;
+    s->written = 0;
+    s->writing = openat(s->aside, name, flags | O_DIRECT, 0644);
+    s->direct = s->writing >= 0;
+    if (!s->direct) /* not every file system can */
+        s->writing = openat(s->aside, name, flags, 0644);
     return s->writing < 0 ? from_errno(errno) : SINK_OK;
 }
 
-static sink_err store_aside_write(void *store, const void *data, size_t n) {
-    const file_store *s = store;
-    return write_whole(s->writing, data, n);
+static sink_err stage_write(file_store *s, size_t n) {
+    sink_err err = write_whole(s->writing, s->stage, n);
+    s->written += (off_t)s->staged;
+    s->staged = 0;
+    return err;
 }
 
+static sink_err store_aside_write(void *store, const void *data, size_t n) {
+    file_store *s = store;
+    const uint8_t *from = data;
+    while (n > 0) {
+        size_t part = STAGE_BYTES - s->staged < n ? STAGE_BYTES - s->staged : n;
+        memcpy(s->stage + s->staged, from, part);
+        s->staged += part;
+        from += part;
+        n -= part;
+        if (s->staged == STAGE_BYTES) {
+            sink_err err = stage_write(s, STAGE_BYTES);
+            if (err != SINK_OK)
+                return err;
+        }
+    }
+    return SINK_OK;
+}
+
+/* The last block is filled up for the disk, and cut off again. */
 static sink_err store_aside_finish(void *store) {
     file_store *s = store;
-    sink_err err = fdatasync(s->writing) == 0 ? SINK_OK : from_errno(errno);
+    size_t whole = s->staged;
+    if (s->direct) {
+        whole = (s->staged + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES;
+        memset(s->stage + s->staged, 0, whole - s->staged);
+    }
+    sink_err err = stage_write(s, whole);
+    if (err == SINK_OK && s->direct && ftruncate(s->writing, s->written) != 0)
+        err = from_errno(errno);
+    if (err == SINK_OK && fdatasync(s->writing) != 0)
+        err = from_errno(errno);
     writing_close(s);
     return err;
 }
