@@ -90,8 +90,7 @@ typedef struct wire_event {
     uint8_t name_len;
     const char *name;
     uint64_t at_us;
-    uint32_t context;
-    uint32_t priority;
+    uint32_t context, priority;
     bool has_time;
     int64_t time_us;
     const wire_prop *props;
@@ -111,13 +110,10 @@ size_t wire_frame_put(uint8_t *out, size_t n);
 
 /* An encoded event, taken apart. Borrows from the scanned bytes. */
 typedef struct wire_event_view {
-    uint32_t name;
-    uint32_t context;
+    uint32_t name, context, priority, n_props;
     uint64_t at_us;
     int64_t time_us; /* valid if has_time */
-    uint32_t priority;
     bool has_time;
-    uint32_t n_props;
     wire_span keys, ints, doubles;     /* packed contents */
     wire_span strings, blobs, inlined; /* from the first tag of the list to the end of its last value */
 } wire_event_view;
@@ -129,10 +125,9 @@ wire_err wire_event_scan(const uint8_t *data, size_t n, wire_event_view *ret_vie
 typedef struct wire_prop_view {
     uint32_t key_id;
     wire_type type;
-    wire_span key;
     int64_t i;
     double d;
-    wire_span s;
+    wire_span key, s;
 } wire_prop_view;
 
 typedef struct wire_props {
