@@ -73,6 +73,9 @@ WADI_NODISCARD wadi_err wdi_store_put_context(wdi_store *s, uint32_t id, const v
 WADI_NODISCARD wadi_err wdi_store_commit(wdi_store *s, uint64_t ring_pos);
 void wdi_store_abort(wdi_store *s);
 
+/* Bytes of records that one such transaction should hold at most. */
+size_t wdi_store_txn_bytes_max(const wdi_store *s);
+
 /* Over 75 % of the map: turns the oldest events of the lowest priority into tombstones, one small transaction
  * a call; *ret_more: call again. Also merges neighbouring tombstones. */
 WADI_NODISCARD wadi_err wdi_store_quota_step(wdi_store *s, bool *ret_more);
@@ -111,6 +114,11 @@ WADI_NODISCARD wadi_err wdi_store_sending(wdi_store *s, const uint8_t stream[WIR
  * if it has none. Streams of another home are cut: what was never sent goes to a new random stream, now. */
 WADI_NODISCARD wadi_err wdi_store_home(wdi_store *s, const char *collector,
                                        const uint8_t stream[WIRE_ID_BYTES], uint64_t now_us);
+
+/* Whether that id matters before anything is sent: a stream with a home has numbers that it may know already, and
+ * sent to another collector they would count twice. Ask first (any request that is answered, such as an empty
+ * body), then wdi_store_home. */
+bool wdi_store_wants_home(const wdi_store *s);
 
 /* Answers. An id that the store no longer has is ignored: the answer is older than a fork.
  * settle (OK): forgets every number <= through, never beyond what was sent.
@@ -153,9 +161,9 @@ WADI_NODISCARD wadi_err wdi_store_note_get(wdi_store *s, wdi_store_note note, vo
 /* Numbers owed: in the store and not settled. */
 uint64_t wdi_store_pending(const wdi_store *s);
 
-/* The ticket of the oldest number owed by the current run: every lower ticket of this run is settled.
+/* The ticket of the oldest number owed: every lower ticket of this run is settled. 0: it is an earlier run's.
  * UINT64_MAX: none is owed. */
-uint64_t wdi_store_owed_ticket(const wdi_store *s);
+WADI_NODISCARD wadi_err wdi_store_owed_ticket(wdi_store *s, uint64_t *ret_ticket);
 
 /* Tickets that were settled as dropped, oldest first: the log's entries [n - WDI_DROPPED_LOG_MAX, n) are at
  * log[i % WDI_DROPPED_LOG_MAX]. */

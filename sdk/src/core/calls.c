@@ -1,0 +1,81 @@
+/* The public calls on an open handle that are neither recording nor opening. */
+#include "sdk/src/core/handle.h"
+
+#include <string.h>
+
+#include "sdk/src/base/clock.h"
+
+static wadi_err handle_check(const wadi *w)
+{
+    if (w == NULL)
+        return WADI_ERR_INVALID;
+    return wdi_tracker_forked(&w->tracker) ? WADI_ERR_FORKED : WADI_OK;
+}
+
+wadi_err wadi_flush(wadi *w)
+{
+    wadi_err err = handle_check(w);
+    if (err != WADI_OK)
+        return err;
+    atomic_store(&w->flush_wanted, true);
+    wdi_thread_wake(w);
+    return WADI_OK;
+}
+
+wadi_err wadi_wait(wadi *w, wadi_ticket ticket, wadi_level level, uint32_t timeout_ms)
+{
+    wadi_err err = handle_check(w);
+    if (err != WADI_OK)
+        return err;
+    if (ticket == 0 || ticket > wdi_ring_tail(&w->tracker.ring) || (level != WADI_DISK && level != WADI_ACKED))
+        return WADI_ERR_INVALID;
+    err = wdi_progress_ask(&w->progress, ticket, level);
+    if (err != WADI_ERR_TIMEOUT || timeout_ms == 0)
+        return err;
+    err = wadi_flush(w);
+    if (err != WADI_OK)
+        return err;
+    return wdi_progress_wait(&w->progress, ticket, level, base_mono_us() + (uint64_t)timeout_ms * 1000);
+}
+
+wadi_err wadi_identify(wadi *w, const char *user)
+{
+    wadi_err err = handle_check(w);
+    return err == WADI_OK ? wdi_attributes_user(&w->attributes, &w->tracker, user) : err;
+}
+
+wadi_err wadi_set_context(wadi *w, const char *key, const char *value)
+{
+    wadi_err err = handle_check(w);
+    return err == WADI_OK ? wdi_attributes_set(&w->attributes, &w->tracker, key, value) : err;
+}
+
+wadi_err wadi_stats_get(wadi *w, wadi_stats *ret_stats)
+{
+    wadi_stats stats;
+    wadi_err err = handle_check(w);
+    if (err != WADI_OK)
+        return err;
+    if (ret_stats == NULL || ret_stats->struct_size < sizeof ret_stats->struct_size)
+        return WADI_ERR_INVALID;
+    wdi_progress_stats(&w->progress, &stats);
+    stats.refused_full = atomic_load_explicit(&w->tracker.refused_full, memory_order_relaxed);
+    stats.refused_invalid = atomic_load_explicit(&w->tracker.refused_invalid, memory_order_relaxed);
+    stats.struct_size = ret_stats->struct_size;
+    memcpy(ret_stats, &stats, stats.struct_size < sizeof stats ? stats.struct_size : sizeof stats);
+    return WADI_OK;
+}
+
+wadi_err wadi_installation(wadi *w, char ret_hex[33])
+{
+    static const char digits[] = "0123456789abcdef";
+    wadi_err err = handle_check(w);
+    if (err != WADI_OK)
+        return err;
+    for (size_t i = 0; i < WDI_INSTALLATION_BYTES; i++) {
+        ret_hex[2 * i] = digits[w->lane.installation[i] >> 4];
+        ret_hex[2 * i + 1] = digits[w->lane.installation[i] & 15];
+    }
+    ret_hex[32] = '\0';
+    return WADI_OK;
+}

@@ -1,0 +1,48 @@
+/* handle: what a `wadi` is made of. Built in open.c, driven by thread.c. */
+#ifndef WDI_CORE_HANDLE_H
+#define WDI_CORE_HANDLE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "sdk/include/wadi/wadi.h"
+#include "sdk/src/core/attributes.h"
+#include "sdk/src/core/drain.h"
+#include "sdk/src/core/lane.h"
+#include "sdk/src/core/options.h"
+#include "sdk/src/core/progress.h"
+#include "sdk/src/event/track.h"
+#include "sdk/src/upload/upload.h"
+
+struct wadi {
+    wdi_tracker tracker; /* first: the hot path takes the handle for it */
+
+    /* Constant after wadi_open. */
+    wdi_options options;
+    wdi_diag diag;
+    wdi_lane lane;
+    pthread_t thread;
+    int wake_fd; /* an eventfd: ends the thread's poll */
+    uint64_t ring_lost;
+
+    /* The background thread's own. */
+    wdi_store *store;
+    wdi_upload *upload; /* NULL: record only */
+    wdi_drain_stats drained;
+
+    /* Shared. */
+    wdi_progress progress;
+    wdi_attributes attributes;      /* has a lock of its own */
+    _Atomic bool flush_wanted;
+    _Atomic uint64_t close_deadline_us; /* of base_mono_us; 0: not closing. Written before closing is set */
+    _Atomic bool closing;
+};
+
+/* thread.c: the background thread's main function; its argument is the handle. */
+void *wdi_thread_main(void *w);
+/* Any thread: the background thread looks at flush_wanted and closing at once. */
+void wdi_thread_wake(wadi *w);
+/* Reports what has been reached to `progress`. */
+WADI_NODISCARD wadi_err wdi_thread_report(wadi *w);
+
+#endif

@@ -1,0 +1,218 @@
+#include "sdk/src/core/handle.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "sdk/src/base/clock.h"
+#include "sdk/src/base/random.h"
+
+#define THREAD_STACK_BYTES (256u * 1024u)
+
+/* ---- the lane's content ----------------------------------------------------------------------------------------- */
+
+static wdi_run_id run_id_of(const wire_run *run)
+{
+    wdi_run_id id = {.ordinal = run->ordinal, .nonce = run->nonce};
+    memcpy(id.boot_id, run->boot_id, sizeof id.boot_id);
+    return id;
+}
+
+/* Moves what an earlier run left in the ring into the store, under that run. */
+static wadi_err ring_recover(wadi *w, uint64_t *ret_start)
+{
+    wire_run last;
+    wdi_run_id last_id;
+    uint8_t boot_id[WIRE_ID_BYTES];
+    wdi_recovery recovery;
+    wdi_drain_stats drained = {0};
+    wdi_store_run(w->store, &last);
+    last_id = run_id_of(&last);
+    base_boot_id(boot_id);
+    wdi_ring_recover(&w->tracker.ring, last.ordinal != 0 ? &last_id : NULL, wdi_store_ring_pos(w->store), boot_id,
+                     &recovery);
+    wadi_err err = wdi_drain_recovery(w->store, &recovery, &drained);
+    if (err != WADI_OK)
+        return err;
+    w->ring_lost = recovery.lost_bytes;
+    if (recovery.lost_bytes != 0)
+        wdi_diagf(&w->diag, WADI_DIAG_WARN, "ring: %llu bytes could not be read",
+                  (unsigned long long)recovery.lost_bytes);
+    *ret_start = recovery.next_start;
+    return WADI_OK;
+}
+
+static wadi_err run_begin(wadi *w, uint64_t ring_start)
+{
+    static const char sdk[] = "libwadi/" WADI_VERSION;
+    wire_run run = {.boot_us = base_boot_us(),
+                    .wall_us = base_wall_us(),
+                    .sdk = {(const uint8_t *)sdk, sizeof sdk - 1}};
+    base_boot_id(run.boot_id);
+    if (!base_random(&run.nonce, sizeof run.nonce))
+        return WADI_ERR_SYSTEM;
+    wadi_err err = wdi_store_run_begin(w->store, &run, ring_start);
+    if (err != WADI_OK)
+        return err;
+    wdi_store_run(w->store, &run);
+    wdi_run_id id = run_id_of(&run);
+    err = wdi_ring_start(&w->tracker.ring, &id, ring_start, w->options.values.ring_bytes);
+    return err == WADI_OK ? wdi_tracker_init(&w->tracker, run.boot_us) : err;
+}
+
+static wadi_err lane_begin(wadi *w)
+{
+    const wadi_options *o = &w->options.values;
+    uint64_t ring_start = 0;
+    wadi_err err = wdi_lane_open(&w->lane, o->dir, &w->diag);
+    if (err != WADI_OK)
+        return err;
+    wdi_store_options store = {.path = w->lane.store_path,
+                               .quarantine_dir = w->lane.quarantine_dir,
+                               .disk_bytes_max = o->disk_bytes_max,
+                               .diag = &w->diag};
+    memcpy(store.installation, w->lane.installation, sizeof store.installation);
+    err = wdi_store_open(&store, &w->store);
+    if (err == WADI_OK)
+        err = wdi_ring_open(&w->tracker.ring, w->lane.dir_fd, o->ring_bytes);
+    if (err == WADI_OK)
+        err = ring_recover(w, &ring_start);
+    if (err == WADI_OK)
+        err = run_begin(w, ring_start);
+    return err;
+}
+
+/* ---- the handle ----------------------------------------------------------------------------------------------------- */
+
+/* All signals are the application's: the thread takes none. */
+static wadi_err thread_start(wadi *w)
+{
+    pthread_attr_t attr;
+    sigset_t all, before;
+    if (pthread_attr_init(&attr) != 0)
+        return WADI_ERR_SYSTEM;
+    sigfillset(&all);
+    int failed = pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES);
+    if (failed == 0)
+        failed = pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (failed == 0) {
+        failed = pthread_create(&w->thread, &attr, wdi_thread_main, w);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
+    pthread_attr_destroy(&attr);
+    if (failed != 0)
+        return WADI_ERR_SYSTEM;
+    pthread_setname_np(w->thread, "wadi");
+    return WADI_OK;
+}
+
+/* Frees what there is, in the reverse order; the thread has ended, or never was. */
+static void handle_free(wadi *w)
+{
+    wdi_upload_close(w->upload);
+    wdi_tracker_fini(&w->tracker);
+    wdi_ring_close(&w->tracker.ring);
+    wdi_store_close(w->store);
+    wdi_lane_close(&w->lane);
+    if (w->wake_fd >= 0)
+        close(w->wake_fd);
+    wdi_attributes_fini(&w->attributes);
+    wdi_progress_fini(&w->progress);
+    wdi_options_fini(&w->options);
+    free(w);
+}
+
+/* Two locks and the options: what handle_free relies on. */
+static wadi_err handle_new(const wadi_options *opt, wadi **ret_w)
+{
+    const char *why = NULL;
+    wadi *w = aligned_alloc(_Alignof(wadi), sizeof *w);
+    if (w == NULL)
+        return WADI_ERR_NO_MEMORY;
+    memset(w, 0, sizeof *w);
+    w->wake_fd = w->lane.lock_fd = w->lane.dir_fd = -1;
+    wadi_err err = wdi_options_init(&w->options, opt, &why);
+    const wadi_options *o = &w->options.values;
+    w->diag = (wdi_diag){o->diag, o->diag_context, o->diag_level};
+    if (err == WADI_ERR_INVALID)
+        wdi_diagf(&w->diag, WADI_DIAG_ERROR, "option %s is missing or out of range", why);
+    if (err != WADI_OK)
+        goto free_handle;
+    err = wdi_progress_init(&w->progress);
+    if (err != WADI_OK)
+        goto free_options;
+    err = wdi_attributes_init(&w->attributes, o->app, o->app_version);
+    if (err != WADI_OK)
+        goto free_progress;
+    *ret_w = w;
+    return WADI_OK;
+free_progress:
+    wdi_progress_fini(&w->progress);
+free_options:
+    wdi_options_fini(&w->options);
+free_handle:
+    free(w);
+    return err;
+}
+
+wadi_err wadi_open(const wadi_options *opt, wadi **ret_w)
+{
+    wadi *w = NULL;
+    if (ret_w == NULL)
+        return WADI_ERR_INVALID;
+    wadi_err err = handle_new(opt, &w);
+    if (err != WADI_OK)
+        return err;
+    err = lane_begin(w);
+    if (err == WADI_OK && w->options.values.endpoint != NULL)
+        err = wdi_upload_open(&w->options.values, &wdi_transport_mbedtls, w->store, &w->upload);
+    if (err == WADI_OK)
+        err = wdi_attributes_publish(&w->attributes, &w->tracker);
+    if (err == WADI_OK) {
+        w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        err = w->wake_fd >= 0 ? wdi_thread_report(w) : WADI_ERR_SYSTEM;
+    }
+    if (err == WADI_OK)
+        err = thread_start(w);
+    if (err != WADI_OK) {
+        wdi_diagf(&w->diag, WADI_DIAG_ERROR, "open %s: %s", w->options.values.dir, wadi_strerror(err));
+        handle_free(w);
+        return err;
+    }
+    *ret_w = w;
+    return WADI_OK;
+}
+
+/* ---- closing --------------------------------------------------------------------------------------------------------- */
+
+/* In a child the thread does not exist, and the files are the parent's: memory is all that is ours. */
+static wadi_err close_forked(wadi *w)
+{
+    wdi_store_forget(w->store);
+    w->store = NULL;
+    w->upload = NULL; /* its TLS would say goodbye on the parent's connection */
+    handle_free(w);
+    return WADI_OK;
+}
+
+wadi_err wadi_close(wadi *w, uint32_t timeout_ms)
+{
+    if (w == NULL)
+        return WADI_OK;
+    if (wdi_tracker_forked(&w->tracker))
+        return close_forked(w);
+    wdi_tracker_stop(&w->tracker);
+    atomic_store(&w->close_deadline_us, base_mono_us() + (uint64_t)timeout_ms * 1000);
+    atomic_store(&w->closing, true);
+    wdi_thread_wake(w);
+    pthread_join(w->thread, NULL);
+    bool left = w->upload != NULL && wdi_store_pending(w->store) > 0;
+    wadi_err err = wdi_ring_empty(&w->tracker.ring) ? WADI_OK : WADI_ERR_TIMEOUT;
+    if (left)
+        err = WADI_ERR_TIMEOUT;
+    handle_free(w);
+    return err;
+}

@@ -1,0 +1,249 @@
+/* The background thread: ring to store, store to collector, and sleep.
+ *
+ * Awake it drains every flush_ms. Nothing recorded for IDLE_US: it sleeps until an event, a call or the uploader's
+ * next attempt, and has no wake-ups of its own. While an exchange is under way it polls the network, and the bell
+ * cannot end a poll: then it looks at the bell every POLL_SLICE_US. */
+#include "sdk/src/core/handle.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sdk/src/base/clock.h"
+
+#define IDLE_US 2000000u
+#define POLL_SLICE_US 20000u
+#define BLOCKED_US 2000u      /* a slot is claimed and not committed yet */
+#define RETRY_US 1000000u     /* after the store failed */
+#define CLOSE_BLOCKED_US 50000u
+
+typedef struct pump {
+    wadi *w;
+    uint64_t now_us;
+    uint64_t drain_us;  /* when to drain at the latest */
+    uint64_t active_us; /* when something was last in the ring */
+    uint64_t drained_pos;
+    bool blocked;
+    wadi_err failed;    /* the store's last outcome */
+} pump;
+
+static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+/* ---- reporting ------------------------------------------------------------------------------------------------- */
+
+wadi_err wdi_thread_report(wadi *w)
+{
+    wadi_stats stats = WADI_STATS_INIT;
+    wdi_upload_stats upload = {0};
+    uint64_t owed = 0;
+    wadi_err err = wdi_store_owed_ticket(w->store, &owed);
+    if (err != WADI_OK)
+        return err;
+    wdi_store_stats(w->store, &stats);
+    if (w->upload != NULL)
+        wdi_upload_stats_get(w->upload, &upload);
+    stats.uploads = upload.uploads;
+    stats.upload_errors = upload.upload_errors;
+    stats.upload_bytes = upload.upload_bytes;
+    stats.ring_lost = w->ring_lost + w->tracker.ring.damaged_bytes;
+    stats.accepted = w->drained.events;
+    wdi_progress_set(&w->progress, wdi_store_ring_pos(w->store), owed, wdi_store_dropped_log(w->store), &stats);
+    return WADI_OK;
+}
+
+/* What is in the ring stays there; damage is for good. */
+static void store_failed(pump *p, wadi_err err)
+{
+    if (err != p->failed)
+        wdi_diagf(&p->w->diag, WADI_DIAG_ERROR, "store: %s", wadi_strerror(err));
+    if (err == WADI_ERR_CORRUPT)
+        wdi_progress_fail(&p->w->progress, err);
+    p->failed = err;
+    p->drain_us = p->now_us + RETRY_US;
+}
+
+/* ---- working --------------------------------------------------------------------------------------------------- */
+
+static void drain(pump *p)
+{
+    wadi *w = p->w;
+    const uint64_t flush_us = (uint64_t)w->options.values.flush_ms * 1000;
+    if (!wdi_ring_empty(&w->tracker.ring))
+        p->active_us = p->now_us;
+    wadi_err err = wdi_drain_ring(w->store, &w->tracker.ring, &w->drained, &p->blocked);
+    if (err != WADI_OK) {
+        store_failed(p, err);
+        return;
+    }
+    p->failed = WADI_OK;
+    p->drain_us = p->now_us + (p->blocked ? BLOCKED_US : flush_us);
+}
+
+static void upload(pump *p)
+{
+    wadi *w = p->w;
+    if (w->upload == NULL || p->failed == WADI_ERR_CORRUPT)
+        return;
+    wadi_err err = wdi_upload_step(w->upload, p->now_us);
+    if (err != WADI_OK)
+        store_failed(p, err);
+}
+
+static bool drain_is_due(pump *p)
+{
+    wadi *w = p->w;
+    if (atomic_exchange(&w->flush_wanted, false)) {
+        if (w->upload != NULL)
+            wdi_upload_kick(w->upload, p->now_us);
+        return p->failed == WADI_OK || p->now_us >= p->drain_us;
+    }
+    if (p->now_us >= p->drain_us)
+        return true;
+    return p->failed == WADI_OK && wdi_ring_used(&w->tracker.ring) > (w->tracker.ring.mask + 1) / 4;
+}
+
+static void work(pump *p, bool urgent)
+{
+    p->now_us = base_mono_us();
+    bool due = drain_is_due(p);
+    if (due || (urgent && p->failed == WADI_OK))
+        drain(p);
+    upload(p);
+    if (p->failed != WADI_ERR_CORRUPT) {
+        wadi_err err = wdi_thread_report(p->w);
+        if (err != WADI_OK)
+            store_failed(p, err);
+    }
+    p->now_us = base_mono_us();
+}
+
+/* ---- sleeping -------------------------------------------------------------------------------------------------- */
+
+static bool called(wadi *w) { return atomic_load(&w->flush_wanted) || atomic_load(&w->closing); }
+
+static void eventfd_clear(int fd)
+{
+    uint64_t count;
+    ssize_t n = read(fd, &count, sizeof count);
+    (void)n;
+}
+
+/* Polls the network. True when the bell was rung. */
+static bool sleep_polling(pump *p, struct pollfd *fds, nfds_t n, uint64_t until_us)
+{
+    wadi *w = p->w;
+    uint64_t wait_us = earlier(until_us > p->now_us ? until_us - p->now_us : 0, POLL_SLICE_US);
+    const struct timespec timeout = {.tv_sec = 0, .tv_nsec = (long)wait_us * 1000};
+    fds[n] = (struct pollfd){.fd = w->wake_fd, .events = POLLIN};
+    wdi_bell_lie_down(&w->tracker.bell, WDI_DOZING);
+    if (!called(w))
+        (void)ppoll(fds, n + 1, &timeout, NULL);
+    if (fds[n].revents != 0)
+        eventfd_clear(w->wake_fd);
+    bool rung = atomic_load(&w->tracker.bell.state) == WDI_AWAKE;
+    wdi_bell_rise(&w->tracker.bell);
+    return rung;
+}
+
+/* Sleeps on the bell. True when it was rung, or may have been. */
+static bool sleep_on_bell(pump *p, uint64_t upload_us)
+{
+    wadi *w = p->w;
+    bool idle = p->failed == WADI_OK && p->now_us - p->active_us >= IDLE_US && wdi_ring_empty(&w->tracker.ring);
+    uint64_t until_us = idle ? upload_us : earlier(upload_us, p->drain_us);
+    wdi_bell_lie_down(&w->tracker.bell, idle ? WDI_ASLEEP : WDI_DOZING);
+    if (called(w) || (idle && !wdi_ring_empty(&w->tracker.ring))) {
+        wdi_bell_rise(&w->tracker.bell);
+        return !called(w);
+    }
+    p->now_us = base_mono_us();
+    if (until_us == WDI_UPLOAD_NEVER)
+        wdi_bell_sleep(&w->tracker.bell, WDI_BELL_FOREVER);
+    else if (until_us > p->now_us)
+        wdi_bell_sleep(&w->tracker.bell, until_us - p->now_us);
+    else
+        wdi_bell_rise(&w->tracker.bell);
+    return base_mono_us() < until_us;
+}
+
+static bool pump_sleep(pump *p)
+{
+    struct pollfd fds[WDI_UPLOAD_POLLFDS_MAX + 1];
+    size_t n = 0;
+    uint64_t upload_us = WDI_UPLOAD_NEVER;
+    if (p->w->upload != NULL && p->failed != WADI_ERR_CORRUPT) {
+        n = wdi_upload_pollfds(p->w->upload, fds, WDI_UPLOAD_POLLFDS_MAX);
+        upload_us = wdi_upload_deadline_us(p->w->upload);
+    }
+    if (n > 0)
+        return sleep_polling(p, fds, (nfds_t)n, earlier(upload_us, p->drain_us));
+    return sleep_on_bell(p, upload_us);
+}
+
+/* ---- closing --------------------------------------------------------------------------------------------------- */
+
+/* wadi_track answers CLOSED by now; a call that was inside may still hold a slot. */
+static void drain_last(pump *p)
+{
+    uint64_t give_up_us = base_mono_us() + CLOSE_BLOCKED_US;
+    do {
+        p->now_us = base_mono_us();
+        drain(p);
+        if (p->blocked)
+            usleep(BLOCKED_US);
+    } while (p->failed == WADI_OK && p->blocked && base_mono_us() < give_up_us);
+}
+
+static void upload_last(pump *p)
+{
+    wadi *w = p->w;
+    uint64_t deadline_us = atomic_load(&w->close_deadline_us);
+    if (w->upload == NULL || p->failed != WADI_OK)
+        return;
+    wdi_upload_kick(w->upload, p->now_us);
+    for (;;) {
+        struct pollfd fds[WDI_UPLOAD_POLLFDS_MAX];
+        p->now_us = base_mono_us();
+        upload(p);
+        if (p->failed != WADI_OK || p->now_us >= deadline_us || wdi_upload_idle(w->upload) ||
+            wdi_upload_offline(w->upload))
+            return;
+        size_t n = wdi_upload_pollfds(w->upload, fds, WDI_UPLOAD_POLLFDS_MAX);
+        uint64_t until_us = earlier(deadline_us, wdi_upload_deadline_us(w->upload));
+        p->now_us = base_mono_us();
+        uint64_t wait_us = until_us > p->now_us ? until_us - p->now_us : 0;
+        const struct timespec timeout = {.tv_sec = (time_t)(wait_us / 1000000),
+                                         .tv_nsec = (long)(wait_us % 1000000) * 1000};
+        (void)ppoll(fds, (nfds_t)n, &timeout, NULL);
+    }
+}
+
+/* ---- the thread ------------------------------------------------------------------------------------------------- */
+
+void wdi_thread_wake(wadi *w)
+{
+    const uint64_t one = 1;
+    ssize_t n = write(w->wake_fd, &one, sizeof one);
+    (void)n; /* full: it will wake anyway */
+    wdi_bell_ring(&w->tracker.bell, WDI_DOZING);
+}
+
+void *wdi_thread_main(void *handle)
+{
+    wadi *w = handle;
+    pump p = {.w = w, .now_us = base_mono_us()};
+    bool urgent = false;
+    p.active_us = p.now_us;
+    p.drain_us = p.now_us + (uint64_t)w->options.values.flush_ms * 1000;
+    while (!atomic_load(&w->closing)) {
+        work(&p, urgent);
+        urgent = pump_sleep(&p);
+    }
+    drain_last(&p);
+    upload_last(&p);
+    if (p.failed != WADI_ERR_CORRUPT)
+        (void)!wdi_thread_report(w);
+    return NULL;
+}

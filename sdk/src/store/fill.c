@@ -1,0 +1,137 @@
+/* The way in: what the drainer takes out of the ring becomes numbers, in chunks. */
+#include "sdk/src/store/inside.h"
+
+#include <string.h>
+
+#define REFUSE_PERCENT 90u /* of the map: what is left is for settling and dropping, which must write, too */
+
+static bool store_is_full(const wdi_store *s)
+{
+    return s->used_bytes > base_lmdb_map_bytes(s->env) / 100 * REFUSE_PERCENT;
+}
+
+/* ---- the chunk at hand ------------------------------------------------------------------------------------- */
+
+static void builder_start(wdi_store *s)
+{
+    wdi_builder *b = &s->builder;
+    memset(&b->head, 0, sizeof b->head);
+    b->first = s->state.meta.next_seq;
+    b->head.run = s->state.meta.run;
+    b->head.chain = s->state.meta.chain;
+    b->head.ring_begin = s->state.meta.ring_pos;
+}
+
+static wadi_err builder_flush(wdi_store *s)
+{
+    wdi_builder *b = &s->builder;
+    void *out = NULL;
+    if (b->head.count == 0)
+        return WADI_OK;
+    wdi_key key = wdi_key_number(WDI_KEY_CHUNK, b->first);
+    wadi_err err =
+        wdi_lmdb_err(base_lmdb_reserve(s->txn, 0, wdi_key_val(&key), wdi_chunk_bytes(&b->head), &out));
+    if (err != WADI_OK)
+        return err;
+    uint8_t *at = out;
+    size_t table_bytes = b->head.count * sizeof *b->table;
+    memcpy(at, &b->head, sizeof b->head);
+    memcpy(at + sizeof b->head, b->table, table_bytes);
+    memcpy(at + sizeof b->head + table_bytes, b->payload, b->head.payload_bytes);
+    wdi_chunk_seal(b->first, at);
+    builder_start(s);
+    return WADI_OK;
+}
+
+static void builder_put(wdi_store *s, const uint8_t *event, size_t n, const wdi_chunk_entry *e)
+{
+    wdi_builder *b = &s->builder;
+    uint8_t *at = b->payload + b->head.payload_bytes;
+    size_t frame = wire_frame_put(at, n);
+    memcpy(at + frame, event, n);
+    b->head.payload_bytes += (uint32_t)(frame + n);
+    b->head.priorities |= 1u << e->priority;
+    b->table[b->head.count++] = *e;
+}
+
+/* ---- the drainer's calls ------------------------------------------------------------------------------------- */
+
+/* Full of what the quota may drop: it acts from now on, and deeper each time that this happens again, since
+ * a chunk needs pages in a row. */
+static wadi_err full_note(wdi_store *s, wadi_err err)
+{
+    const uint32_t step_percent = 5, percent_min = 40;
+    uint64_t percent = s->used_bytes * 100 / base_lmdb_map_bytes(s->env);
+    if (err != WADI_ERR_DISK_FULL || percent < percent_min)
+        return err;
+    if (percent < s->quota_percent && s->quota_percent >= percent_min + step_percent)
+        s->quota_percent -= step_percent;
+    s->quota_acting = true;
+    return err;
+}
+
+wadi_err wdi_store_begin(wdi_store *s)
+{
+    if (store_is_full(s))
+        return full_note(s, WADI_ERR_DISK_FULL);
+    wadi_err err = wdi_txn_begin(s);
+    if (err == WADI_OK)
+        builder_start(s);
+    return err;
+}
+
+wadi_err wdi_store_put_event(wdi_store *s, const uint8_t *event, size_t n, uint32_t crc, wadi_priority priority,
+                             uint64_t ring_end)
+{
+    wdi_builder *b = &s->builder;
+    wdi_meta *meta = &s->state.meta;
+    if (s->txn == NULL || n == 0 || n > WIRE_EVENT_BYTES_MAX || (unsigned)priority >= WDI_PRIORITIES || ring_end < meta->ring_pos)
+        return WADI_ERR_INVALID;
+    if (b->head.count > 0 &&
+        (b->head.count == b->table_max || b->head.payload_bytes + n + 8 > b->payload_max)) {
+        wadi_err err = builder_flush(s);
+        if (err != WADI_OK)
+            return full_note(s, err);
+    }
+    const wdi_chunk_entry e = {.crc = crc,
+                               .n = (uint16_t)n,
+                               .priority = (uint8_t)priority,
+                               .ring_end = (uint32_t)(ring_end - b->head.ring_begin)};
+    builder_put(s, event, n, &e);
+    meta->next_seq++;
+    meta->chain = wire_chain(meta->chain, crc);
+    meta->ring_pos = ring_end;
+    s->state.live[priority]++;
+    return WADI_OK;
+}
+
+wadi_err wdi_store_put_definition(wdi_store *s, uint32_t id, const void *text, size_t n)
+{
+    if (s->txn == NULL || id == 0 || id > WDI_DICT_ID_MAX || n == 0 || n > WIRE_TEXT_BYTES_MAX)
+        return WADI_ERR_INVALID;
+    wdi_key key = wdi_key_pair(WDI_KEY_DEFINITION, s->state.meta.run, id);
+    return full_note(s, wdi_record_put(s, &key, text, n));
+}
+
+wadi_err wdi_store_put_context(wdi_store *s, uint32_t id, const void *encoded, size_t n)
+{
+    if (s->txn == NULL || id == 0 || n == 0 || n > WIRE_EVENT_BYTES_MAX)
+        return WADI_ERR_INVALID;
+    wdi_key key = wdi_key_pair(WDI_KEY_CONTEXT, s->state.meta.run, id);
+    return full_note(s, wdi_record_put(s, &key, encoded, n));
+}
+
+wadi_err wdi_store_commit(wdi_store *s, uint64_t ring_pos)
+{
+    wadi_err err = s->txn != NULL ? builder_flush(s) : WADI_ERR_INVALID;
+    if (err == WADI_OK)
+        s->state.meta.ring_pos = ring_pos;
+    err = wdi_txn_end(s, err);
+    return full_note(s, err);
+}
+
+void wdi_store_abort(wdi_store *s)
+{
+    wadi_err expected = wdi_txn_end(s, WADI_ERR_CLOSED); /* ends without a commit for any error */
+    (void)expected;
+}

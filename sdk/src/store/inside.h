@@ -1,0 +1,145 @@
+/* What the files of the store share. Every change runs between wdi_txn_begin and wdi_txn_end, which saves what
+ * changed in `state` along with it, or puts back what was. */
+#ifndef WDI_STORE_INSIDE_H
+#define WDI_STORE_INSIDE_H
+
+#include "sdk/src/base/lmdb.h"
+#include "sdk/src/store/format.h"
+#include "sdk/src/store/store.h"
+
+typedef struct wdi_stream {
+    wdi_stream_record record;
+    uint64_t cursor; /* next number to send; not kept on disk */
+} wdi_stream;
+
+/* What transactions change, but for chunks, definitions and contexts. */
+typedef struct wdi_state {
+    wdi_meta meta;
+    uint32_t n_streams;
+    wdi_stream streams[WDI_STREAMS_MAX]; /* ascending ranges; the last one is open */
+    uint64_t live[WDI_PRIORITIES];       /* events owed, tombstones aside, by priority */
+} wdi_state;
+
+/* The chunk that the drainer fills. */
+typedef struct wdi_builder {
+    uint64_t first;
+    wdi_chunk_head head;
+    uint32_t table_max;
+    uint32_t payload_max;
+    wdi_chunk_entry *table;
+    uint8_t *payload;
+} wdi_builder;
+
+/* The batch that the uploader looks at. */
+typedef struct wdi_picker {
+    uint32_t crcs[WDI_BATCH_NUMBERS_MAX]; /* of dropped numbers */
+    wire_dropped dropped[WDI_BATCH_DROPPED_MAX];
+    wire_definition definitions[WDI_BATCH_DEFINITIONS_MAX];
+    wire_span contexts[WDI_BATCH_CONTEXTS_MAX];
+    uint32_t context_ids[WDI_BATCH_CONTEXTS_MAX];
+    uint64_t used_ids[(WDI_DICT_ID_MAX + 1) / 64]; /* a bit for each definition that the events use */
+    wdi_run_record run;
+} wdi_picker;
+
+struct wdi_store {
+    base_lmdb *env;
+    base_lmdb_txn *txn;      /* the writing one, while it lasts */
+    base_lmdb_txn *reader;   /* what the last batch handed out borrows from */
+    base_lmdb_cursor *walk;  /* over chunks, in `txn` or `reader` */
+    wdi_state state;         /* with the changes of the transaction under way */
+    wdi_state kept;          /* as committed */
+    wdi_run_record run;      /* the one of meta.run */
+    wdi_boot_record clock;   /* of its boot; error_us 0: none yet */
+    uint64_t used_bytes;     /* pages in use at the last commit */
+    uint32_t quota_percent;  /* acting stops below */
+    bool quota_acting;
+    uint64_t quota_from[WDI_PRIORITIES]; /* older events of the priority are gone */
+    wadi_err failed;         /* damage met: nothing is read or written any more */
+    wdi_builder builder;
+    wdi_picker picker;
+    uint8_t *scratch;        /* WDI_CHUNK_BYTES_MAX, twice: a chunk to change, and its neighbour */
+    wdi_dropped_log dropped_log;
+    uint64_t owed_ticket;
+    uint8_t installation[WIRE_ID_BYTES];
+    uint64_t move_wait_us;
+    const wdi_diag *diag;
+};
+
+/* ---- transactions (txn.c) ------------------------------------------------------------------------------ */
+
+WADI_NODISCARD wadi_err wdi_lmdb_err(base_lmdb_err err);
+WADI_NODISCARD wadi_err wdi_txn_begin(wdi_store *s);
+/* Commits when err is WADI_OK, else takes everything back. Returns what became of it. */
+WADI_NODISCARD wadi_err wdi_txn_end(wdi_store *s, wadi_err err);
+/* Opens the reader, after ending the one before. */
+WADI_NODISCARD wadi_err wdi_reader_begin(wdi_store *s);
+void wdi_reader_end(wdi_store *s);
+
+/* Records with their CRC, in the transaction at hand. get: *ret_found false when absent. load: into exactly n bytes,
+ * absent or of another size is damage. */
+WADI_NODISCARD wadi_err wdi_record_put(wdi_store *s, const wdi_key *key, const void *record, size_t n);
+WADI_NODISCARD wadi_err wdi_record_get(wdi_store *s, const wdi_key *key, wire_span *ret_record, bool *ret_found);
+WADI_NODISCARD wadi_err wdi_record_load(wdi_store *s, const wdi_key *key, void *ret_record, size_t n);
+WADI_NODISCARD wadi_err wdi_record_del(wdi_store *s, const wdi_key *key);
+
+/* ---- chunks (chunk.c) ---------------------------------------------------------------------------------- */
+
+/* The first chunk that holds a number >= `number`; *ret_found false: none. Then the ones behind it. */
+WADI_NODISCARD wadi_err wdi_chunk_seek(wdi_store *s, uint64_t number, wdi_chunk *ret_chunk, bool *ret_found);
+WADI_NODISCARD wadi_err wdi_chunk_next(wdi_store *s, wdi_chunk *ret_chunk, bool *ret_found);
+void wdi_chunk_walk_end(wdi_store *s);
+WADI_NODISCARD wadi_err wdi_chunk_del(wdi_store *s, uint64_t first);
+
+/* Turns the events of the chunk that `which` accepts into tombstones, writes it, and merges it with the chunk
+ * before it when both are all tombstones. Ends the walk. *ret_n counts them, may be 0. */
+typedef bool (*wdi_entry_test)(const void *context, uint64_t number, const wdi_chunk_entry *e);
+WADI_NODISCARD wadi_err wdi_chunk_bury(wdi_store *s, const wdi_chunk *chunk, wdi_entry_test which,
+                                       const void *context, wadi_drop reason, uint32_t *ret_n);
+
+/* Numbers first … last that some stream owes are tombstones afterwards. */
+WADI_NODISCARD wadi_err wdi_drop_range(wdi_store *s, uint64_t first, uint64_t last, wadi_drop reason);
+
+/* ---- streams (stream.c) ---------------------------------------------------------------------------------- */
+
+uint64_t wdi_stream_end(const wdi_state *state, const wdi_stream *stream);
+wdi_stream *wdi_stream_find(wdi_state *state, const uint8_t id[WIRE_ID_BYTES]);
+bool wdi_range_owed(const wdi_state *state, uint64_t first, uint64_t last);
+bool wdi_number_owed(const wdi_state *state, uint64_t number);
+/* A stream of random id for [low, end), at `index`. WADI_ERR_SYSTEM: no room, or no randomness. */
+WADI_NODISCARD wadi_err wdi_stream_insert(wdi_state *state, uint32_t index, uint64_t low, uint64_t end);
+void wdi_stream_remove(wdi_state *state, wdi_stream *stream);
+/* The chain before a number of the stream that is owed, or the one behind the last of them. */
+WADI_NODISCARD wadi_err wdi_chain_before(wdi_store *s, const wdi_stream *stream, uint64_t number,
+                                         uint64_t *ret_chain);
+/* Settles through a number, clamped to what was sent. A stream with nothing owed that is not the open one is
+ * removed: another one stands at *stream then. */
+WADI_NODISCARD wadi_err wdi_stream_settle(wdi_store *s, wdi_stream *stream, uint64_t through);
+
+/* ---- moving (move.c) --------------------------------------------------------------------------------------- */
+
+bool wdi_stream_foreign(const wdi_stream *stream, const char *collector);
+/* Of the streams whose home is another collector: numbers never sent go to a new stream; those that waited too long
+ * for theirs change over. Inside a transaction. */
+WADI_NODISCARD wadi_err wdi_streams_move(wdi_store *s, const char *collector, uint64_t now_us);
+/* Whether wdi_streams_move would change anything. */
+bool wdi_streams_moving(const wdi_store *s, const char *collector, uint64_t now_us);
+
+/* ---- runs and times (run.c) -------------------------------------------------------------------------------- */
+
+WADI_NODISCARD wadi_err wdi_run_load(wdi_store *s, uint64_t ordinal, wdi_run_record *ret_run);
+/* Borrows record's text. */
+void wdi_run_fill(const wdi_run_record *record, wire_run *ret_run);
+/* Forgets runs that no chunk belongs to, some at a time. Inside a transaction. */
+WADI_NODISCARD wadi_err wdi_runs_forget(wdi_store *s);
+/* Fills offset and bound of the run into the batch's clock. In the reader. */
+WADI_NODISCARD wadi_err wdi_clock_fill(wdi_store *s, const wdi_run_record *run, wire_clock *clock);
+/* The sample of the current run's boot; zeros when there is none. */
+WADI_NODISCARD wadi_err wdi_clock_load(wdi_store *s, wdi_boot_record *ret_boot);
+
+/* ---- opening (check.c) ----------------------------------------------------------------------------------- */
+
+/* Reads meta, streams and the current run into `kept`, and holds every chunk against them; counts `live`.
+ * WADI_ERR_CORRUPT: they do not fit. *ret_fresh: the file is new. In the reader. */
+WADI_NODISCARD wadi_err wdi_store_load(wdi_store *s, bool *ret_fresh);
+
+#endif

@@ -1,0 +1,86 @@
+/* The disk quota: the oldest events of the lowest priority become tombstones while the map is too full. */
+#include "sdk/src/store/inside.h"
+
+#define START_PERCENT 75u
+#define CHUNKS_AT_ONCE 8u /* of one transaction, which must find room itself */
+
+static uint64_t used_percent(const wdi_store *s)
+{
+    return s->used_bytes * 100 / base_lmdb_map_bytes(s->env);
+}
+
+static bool quota_wanted(wdi_store *s)
+{
+    uint64_t percent = used_percent(s);
+    if (percent >= START_PERCENT)
+        s->quota_acting = true;
+    if (percent < s->quota_percent)
+        s->quota_acting = false;
+    return s->quota_acting;
+}
+
+/* The least important priority of which there are events. */
+static bool victim_find(const wdi_store *s, wadi_priority *ret_victim)
+{
+    static const wadi_priority order[] = {WADI_LOW, WADI_NORMAL, WADI_HIGH, WADI_CRITICAL};
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+        if (s->state.live[order[i]] == 0)
+            continue;
+        *ret_victim = order[i];
+        return true;
+    }
+    return false;
+}
+
+static bool entry_has_priority(const void *context, uint64_t number, const wdi_chunk_entry *e)
+{
+    (void)number;
+    return e->priority == *(const wadi_priority *)context;
+}
+
+/* The next chunk, from `from` on, with an event of the priority. */
+static wadi_err victim_seek(wdi_store *s, uint64_t from, wadi_priority victim, wdi_chunk *ret_chunk,
+                            bool *ret_found)
+{
+    wadi_err err = wdi_chunk_seek(s, from, ret_chunk, ret_found);
+    while (err == WADI_OK && *ret_found && !(ret_chunk->head.priorities & 1u << victim))
+        err = wdi_chunk_next(s, ret_chunk, ret_found);
+    return err;
+}
+
+static wadi_err victims_bury(wdi_store *s, wadi_priority victim, uint64_t *ret_from)
+{
+    uint64_t from = s->quota_from[victim];
+    for (uint32_t i = 0; i < CHUNKS_AT_ONCE; i++) {
+        wdi_chunk chunk;
+        bool found = false;
+        uint32_t n = 0;
+        wadi_err err = victim_seek(s, from, victim, &chunk, &found);
+        if (err != WADI_OK || !found)
+            return err;
+        from = wdi_chunk_last(&chunk) + 1;
+        err = wdi_chunk_bury(s, &chunk, entry_has_priority, &victim, WADI_DROP_DISK_QUOTA, &n);
+        if (err != WADI_OK)
+            return err;
+        *ret_from = from;
+    }
+    return WADI_OK;
+}
+
+wadi_err wdi_store_quota_step(wdi_store *s, bool *ret_more)
+{
+    wadi_priority victim = WADI_NORMAL;
+    *ret_more = false;
+    if (!quota_wanted(s) || !victim_find(s, &victim))
+        return WADI_OK;
+    uint64_t from = s->quota_from[victim];
+    wadi_err err = wdi_txn_begin(s);
+    if (err == WADI_OK)
+        err = victims_bury(s, victim, &from);
+    err = wdi_txn_end(s, err);
+    if (err == WADI_OK) {
+        *ret_more = quota_wanted(s) && from != s->quota_from[victim];
+        s->quota_from[victim] = from;
+    }
+    return err;
+}

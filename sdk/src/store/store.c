@@ -1,0 +1,263 @@
+#include "sdk/src/store/inside.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sdk/src/base/random.h"
+
+#define PATH_BYTES_MAX 4096u
+#define CHUNK_PAYLOAD_MIN 4096u
+#define CHUNK_NUMBERS_MAX 512u  /* of a new chunk */
+#define CHUNKS_IN_MAP 64u       /* a chunk takes at most this part of a small map */
+#define TXN_PART 16u            /* and a transaction of the drainer this part */
+#define QUOTA_PERCENT_STOP 70u
+
+/* ---- memory -------------------------------------------------------------------------------------------------- */
+
+static void store_free(wdi_store *s)
+{
+    if (s == NULL)
+        return;
+    free(s->builder.table);
+    free(s->builder.payload);
+    free(s->scratch);
+    free(s);
+}
+
+static wdi_store *store_alloc(const wdi_store_options *opt)
+{
+    wdi_store *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return NULL;
+    uint64_t payload = opt->disk_bytes_max / CHUNKS_IN_MAP;
+    payload = payload < CHUNK_PAYLOAD_MIN ? CHUNK_PAYLOAD_MIN : payload;
+    s->builder.payload_max = (uint32_t)(payload > WDI_CHUNK_PAYLOAD_MAX ? WDI_CHUNK_PAYLOAD_MAX : payload);
+    s->builder.table_max = CHUNK_NUMBERS_MAX;
+    s->builder.table = calloc(CHUNK_NUMBERS_MAX, sizeof *s->builder.table);
+    s->builder.payload = malloc(WDI_CHUNK_PAYLOAD_MAX);
+    s->scratch = malloc(2 * WDI_CHUNK_BYTES_MAX);
+    memcpy(s->installation, opt->installation, sizeof s->installation);
+    s->move_wait_us = opt->move_wait_us != 0 ? opt->move_wait_us : WDI_MOVE_WAIT_US_DEFAULT;
+    s->diag = opt->diag;
+    s->quota_percent = QUOTA_PERCENT_STOP;
+    if (s->builder.table != NULL && s->builder.payload != NULL && s->scratch != NULL)
+        return s;
+    store_free(s);
+    return NULL;
+}
+
+/* ---- quarantine ------------------------------------------------------------------------------------------------ */
+
+static uint64_t quarantine_count(const char *dir)
+{
+    uint64_t n = 0;
+    DIR *d = opendir(dir);
+    if (d == NULL)
+        return 0;
+    for (const struct dirent *e = readdir(d); e != NULL; e = readdir(d))
+        n += e->d_name[0] != '.';
+    closedir(d);
+    return n;
+}
+
+static wadi_err dir_sync(const char *dir)
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int failed = fd < 0 || fsync(fd) != 0;
+    if (fd >= 0)
+        close(fd);
+    return failed ? WADI_ERR_IO : WADI_OK;
+}
+
+/* Nothing is deleted: whoever looks after the device may want it. */
+static wadi_err set_aside(const wdi_store_options *opt, const char *why)
+{
+    char path[PATH_BYTES_MAX];
+    uint64_t mark = 0;
+    if ((mkdir(opt->quarantine_dir, 0700) != 0 && errno != EEXIST) || !base_random(&mark, sizeof mark))
+        return WADI_ERR_IO;
+    int n = snprintf(path, sizeof path, "%s/store-%016" PRIx64 ".mdb", opt->quarantine_dir, mark);
+    if (n < 0 || (size_t)n >= sizeof path)
+        return WADI_ERR_INVALID;
+    if (rename(opt->path, path) != 0)
+        return WADI_ERR_IO;
+    wdi_diagf(opt->diag, WADI_DIAG_ERROR, "store: %s: set aside as %s", why, path);
+    return dir_sync(opt->quarantine_dir);
+}
+
+/* ---- opening --------------------------------------------------------------------------------------------------- */
+
+static wadi_err store_begin_fresh(wdi_store *s, uint64_t quarantined)
+{
+    wadi_err err = wdi_txn_begin(s);
+    if (err != WADI_OK)
+        return err;
+    s->state.meta.format = WDI_STORE_FORMAT;
+    s->state.meta.next_seq = 1;
+    s->state.meta.next_stream = 1;
+    s->state.meta.oldest_run = 1;
+    s->state.meta.quarantined = quarantined;
+    return wdi_txn_end(s, wdi_stream_insert(&s->state, 0, 1, 0));
+}
+
+static wadi_err store_open_file(wdi_store *s, const wdi_store_options *opt)
+{
+    const base_lmdb_db db = {NULL, false};
+    const base_lmdb_options lmdb = {.path = opt->path,
+                                    .map_bytes = (size_t)opt->disk_bytes_max,
+                                    .dbs = &db,
+                                    .n_dbs = 1,
+                                    .preallocate = true};
+    bool reserved = false, fresh = false;
+    base_lmdb_err lmdb_err = base_lmdb_open(&lmdb, &s->env, &reserved);
+    if (lmdb_err != BASE_LMDB_OK)
+        return wdi_lmdb_err(lmdb_err);
+    if (!reserved)
+        wdi_diagf(s->diag, WADI_DIAG_INFO, "store: %s: no space could be reserved", opt->path);
+    wadi_err err = wdi_reader_begin(s);
+    if (err == WADI_OK)
+        err = wdi_store_load(s, &fresh);
+    wdi_reader_end(s);
+    if (err != WADI_OK)
+        return err;
+    s->kept = s->state;
+    return fresh ? store_begin_fresh(s, quarantine_count(opt->quarantine_dir)) : WADI_OK;
+}
+
+wadi_err wdi_store_open(const wdi_store_options *opt, wdi_store **ret_store)
+{
+    wdi_store *s = store_alloc(opt);
+    if (s == NULL)
+        return WADI_ERR_NO_MEMORY;
+    wadi_err err = store_open_file(s, opt);
+    if (err == WADI_ERR_CORRUPT) {
+        wdi_store_close(s);
+        s = NULL;
+        err = set_aside(opt, wadi_strerror(WADI_ERR_CORRUPT));
+        if (err == WADI_OK)
+            s = store_alloc(opt);
+        if (err == WADI_OK)
+            err = s != NULL ? store_open_file(s, opt) : WADI_ERR_NO_MEMORY;
+    }
+    if (err != WADI_OK) {
+        wdi_store_close(s);
+        return err;
+    }
+    *ret_store = s;
+    return WADI_OK;
+}
+
+void wdi_store_close(wdi_store *s)
+{
+    if (s == NULL)
+        return;
+    wdi_reader_end(s);
+    wdi_store_abort(s);
+    base_lmdb_close(s->env);
+    store_free(s);
+}
+
+void wdi_store_forget(wdi_store *s)
+{
+    if (s == NULL)
+        return;
+    base_lmdb_forget(s->env);
+    store_free(s);
+}
+
+/* ---- notes ------------------------------------------------------------------------------------------------------- */
+
+wadi_err wdi_store_note_put(wdi_store *s, wdi_store_note note, const void *data, size_t n)
+{
+    wdi_key key = wdi_key_number(WDI_KEY_NOTE, (uint64_t)note);
+    if (n > WDI_NOTE_BYTES_MAX)
+        return WADI_ERR_TOO_LARGE;
+    wadi_err err = wdi_txn_begin(s);
+    if (err == WADI_OK)
+        err = n > 0 ? wdi_record_put(s, &key, data, n) : wdi_record_del(s, &key);
+    return wdi_txn_end(s, err);
+}
+
+wadi_err wdi_store_note_get(wdi_store *s, wdi_store_note note, void *out, size_t cap, size_t *ret_n)
+{
+    wdi_key key = wdi_key_number(WDI_KEY_NOTE, (uint64_t)note);
+    wire_span record;
+    bool found = false;
+    wadi_err err = wdi_reader_begin(s);
+    if (err == WADI_OK)
+        err = wdi_record_get(s, &key, &record, &found);
+    if (err == WADI_OK) {
+        *ret_n = found && record.n <= cap ? record.n : 0;
+        if (*ret_n > 0)
+            memcpy(out, record.data, *ret_n);
+    }
+    wdi_reader_end(s);
+    return err;
+}
+
+/* ---- what it holds ------------------------------------------------------------------------------------------------- */
+
+uint64_t wdi_store_ring_pos(const wdi_store *s) { return s->kept.meta.ring_pos; }
+
+uint64_t wdi_store_pending(const wdi_store *s)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < s->state.n_streams; i++)
+        n += wdi_stream_end(&s->state, &s->state.streams[i]) - s->state.streams[i].record.low;
+    return n;
+}
+
+size_t wdi_store_txn_bytes_max(const wdi_store *s)
+{
+    return (size_t)(base_lmdb_map_bytes(s->env) / TXN_PART);
+}
+
+const wdi_dropped_log *wdi_store_dropped_log(const wdi_store *s) { return &s->dropped_log; }
+
+static wadi_err owed_ticket_find(wdi_store *s, uint64_t *ret_ticket)
+{
+    wdi_chunk chunk;
+    bool found = false;
+    const wdi_stream *oldest = NULL;
+    for (uint32_t i = 0; i < s->state.n_streams && oldest == NULL; i++)
+        if (s->state.streams[i].record.low < wdi_stream_end(&s->state, &s->state.streams[i]))
+            oldest = &s->state.streams[i];
+    *ret_ticket = UINT64_MAX;
+    if (oldest == NULL)
+        return WADI_OK;
+    uint64_t low = oldest->record.low;
+    wadi_err err = wdi_reader_begin(s);
+    if (err == WADI_OK)
+        err = wdi_chunk_seek(s, low, &chunk, &found);
+    if (err == WADI_OK && (!found || chunk.first > low))
+        err = WADI_ERR_CORRUPT;
+    *ret_ticket = 0; /* an earlier run's, or unknown: nothing of this run counts as settled */
+    if (err == WADI_OK && chunk.head.run == s->run.ordinal)
+        *ret_ticket = chunk.head.ring_begin + wdi_chunk_get(&chunk, (uint32_t)(low - chunk.first)).ring_end;
+    wdi_reader_end(s);
+    return err;
+}
+
+wadi_err wdi_store_owed_ticket(wdi_store *s, uint64_t *ret_ticket) { return owed_ticket_find(s, ret_ticket); }
+
+void wdi_store_stats(const wdi_store *s, wadi_stats *ret_stats)
+{
+    const wdi_meta *meta = &s->kept.meta;
+    ret_stats->assigned = meta->next_seq - 1;
+    ret_stats->pending = wdi_store_pending(s);
+    ret_stats->acked = meta->acked;
+    memcpy(ret_stats->dropped, meta->dropped, sizeof ret_stats->dropped);
+    ret_stats->forks = meta->forks;
+    ret_stats->resent = meta->resent;
+    ret_stats->quarantined = meta->quarantined;
+    ret_stats->disk_bytes = s->used_bytes;
+    ret_stats->offset_us = s->clock.offset_us;
+    ret_stats->offset_error_us = s->clock.error_us;
+}
