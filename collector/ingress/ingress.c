@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "collector/base/diag.h"
+#include "collector/base/ready.h"
 #include "collector/ingress/acceptor.h"
 #include "collector/ingress/loop.h"
 
@@ -87,8 +88,10 @@ uint16_t ingress_port(const ingress *in) { return in->port; }
 ingress_err ingress_run(ingress *in) {
     while (in->loops_running < in->shared.opt.n_loops && loop_start(&in->loops[in->loops_running]))
         in->loops_running++;
-    if (in->loops_running == in->shared.opt.n_loops)
+    if (in->loops_running == in->shared.opt.n_loops) {
+        ready_set("ingress", true, NULL);
         return INGRESS_OK;
+    }
     diag_error("cannot start a thread", DIAG_UINT("running", in->loops_running));
     return INGRESS_ERR_SYSTEM;
 }
@@ -99,6 +102,7 @@ static void loops_wake(ingress *in) {
 }
 
 void ingress_stop_accepting(ingress *in) {
+    ready_set("ingress", false, "stopping");
     atomic_store(&in->shared.draining, true);
     loops_wake(in);
 }

@@ -37,7 +37,8 @@ bool loop_enter(struct loop *loop, struct connection *c, uint64_t *ret_id) {
     struct loop_slot *slot = &loop->slots[index];
     slot->connection = c;
     slot->generation++;
-    loop->n_connections++;
+    if (loop->n_connections++ == 0)
+        event_add(loop->sweep_event, &loop->sweep_interval);
     metric_move(METRIC_INGEST_CONNECTIONS, 0, 1);
     *ret_id = (uint64_t)slot->generation << 32 | index;
     return true;
@@ -141,9 +142,6 @@ static void visit_end(struct connection *c, uint64_t now_us) {
 }
 
 static void drain(struct loop *loop) {
-    if (loop->drained)
-        return;
-    loop->drained = true;
     if (loop->acceptor != NULL)
         acceptor_stop(loop->acceptor);
     connections_visit(loop, visit_drain);
@@ -156,6 +154,8 @@ static void on_sweep(evutil_socket_t fd, short what, void *context) {
     connections_visit(loop, visit_sweep);
     if (is_draining(loop))
         drain(loop);
+    else if (loop->n_connections == 0)
+        event_del(loop->sweep_event); /* nobody has a deadline: no wake-ups */
     uint64_t stop_at_us = atomic_load(&loop->shared->stop_at_us);
     bool idle = loop->n_connections == 0 && loop->in_flight == 0;
     if (stop_at_us != UINT64_MAX && (idle || base_mono_us() >= stop_at_us))
@@ -173,7 +173,6 @@ static void on_mail(evutil_socket_t fd, short what, void *context) {
     if (is_draining(loop)) {
         static const struct timeval often = {.tv_usec = SWEEP_US_MIN};
         drain(loop);
-        connections_visit(loop, visit_drain); /* those that came with this mail */
         event_add(loop->sweep_event, &often);
     }
 }
@@ -212,10 +211,10 @@ static bool events_init(struct loop *loop) {
         event_new(loop->base, journal_port_fd(loop->port), EV_READ | EV_PERSIST, on_answers, loop);
     loop->sweep_event = event_new(loop->base, -1, EV_PERSIST, on_sweep, loop);
     loop->handshake_event = event_new(loop->base, -1, 0, on_handshake, loop);
-    struct timeval sweep = sweep_interval(&loop->shared->opt.timeouts);
+    loop->sweep_interval = sweep_interval(&loop->shared->opt.timeouts);
     return loop->mailbox_event != NULL && loop->answers_event != NULL && loop->sweep_event != NULL &&
            loop->handshake_event != NULL && event_add(loop->mailbox_event, NULL) == 0 &&
-           event_add(loop->answers_event, NULL) == 0 && event_add(loop->sweep_event, &sweep) == 0;
+           event_add(loop->answers_event, NULL) == 0;
 }
 
 bool loop_init(struct loop *loop, struct loop_shared *shared, uint32_t index) {
@@ -269,4 +268,8 @@ static void *loop_main(void *context) {
     return NULL;
 }
 
-bool loop_start(struct loop *loop) { return pthread_create(&loop->thread, NULL, loop_main, loop) == 0; }
+bool loop_start(struct loop *loop) {
+    char name[16];
+    snprintf(name, sizeof name, "ingress-%u", loop->index % 1000);
+    return thread_start(name, loop_main, loop, &loop->thread) == 0;
+}

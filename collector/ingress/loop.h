@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <sys/time.h>
 
 #include "collector/ingress/admission.h"
 #include "collector/ingress/answer.h"
@@ -56,6 +57,7 @@ struct loop {
     pthread_t thread;
     int mailbox[2]; /* a pipe of descriptors: connections accepted for this loop */
     struct event_base *base;
+    struct timeval sweep_interval;
     struct event *mailbox_event, *answers_event, *sweep_event, *handshake_event;
 
     struct loop_slot *slots;
@@ -64,7 +66,6 @@ struct loop {
     struct connection_queue shaking; /* a step of their handshake can be made */
     struct connection_queue waiting; /* their handshake has not begun: too many have */
     uint32_t handshakes;
-    bool drained;
 
     struct journal_port *port;
     uint32_t in_flight;      /* submissions that the journal has */

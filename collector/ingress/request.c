@@ -61,12 +61,12 @@ static int on_url(llhttp_t *parser, const char *at, size_t n) {
 /* The path of an origin form, or of an absolute one, which every server has to accept. */
 static const char *target_path(char *target) {
     char *path = target;
+    target[strcspn(target, "?")] = '\0';
     if (strncasecmp(path, "https://", 8) == 0 || strncasecmp(path, "http://", 7) == 0) {
         path = strchr(strchr(path, ':') + 3, '/');
         if (path == NULL)
             return "/";
     }
-    path[strcspn(path, "?")] = '\0';
     return path;
 }
 

@@ -81,6 +81,7 @@ static void batch_take(struct connection *c) {
     connection_count_body(c);
     metric_add(METRIC_INGEST_BYTES, 0, n);
     if (!intake_take(c->loop->intake, body, n, c->admission.encoding, &sub, &fault)) {
+        metric_add(METRIC_INGEST_EVENTS_REFUSED, 0, fault.refused_seq != 0);
         answer_fault(c, &fault, false);
         return;
     }
