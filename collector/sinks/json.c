@@ -83,20 +83,32 @@ static size_t put_character(char *out, const uint8_t *text, size_t n, size_t *i)
     return sequence;
 }
 
+/* Copies words as long as nothing in them needs a look. What is left of a text of at least one word is
+ * taken with the bytes before it once more. How far it came. */
+static size_t put_plain(char *at, const uint8_t *text, size_t i, size_t n) {
+    uint64_t word;
+    size_t begin = i;
+    while (i < n) {
+        if (n - i < 8 && i - begin < 8 - (n - i))
+            return i; /* too short for that */
+        size_t from = n - i < 8 ? n - 8 : i;
+        memcpy(&word, text + from, 8);
+        if (word_special(word))
+            return i;
+        memcpy(at + (from - begin), &word, 8);
+        i = from + 8;
+    }
+    return i;
+}
+
 size_t json_put_string(char *out, const uint8_t *text, size_t n) {
     char *at = out;
     *at++ = '"';
     size_t i = 0;
     while (i < n) {
-        while (n - i >= 8) {
-            uint64_t word;
-            memcpy(&word, text + i, 8);
-            if (word_special(word))
-                break;
-            memcpy(at, &word, 8);
-            at += 8;
-            i += 8;
-        }
+        size_t plain = put_plain(at, text, i, n);
+        at += plain - i;
+        i = plain;
         for (size_t end = n - i >= 8 ? i + 8 : n; i < end;)
             at += put_character(at, text, n, &i);
     }
@@ -104,11 +116,18 @@ size_t json_put_string(char *out, const uint8_t *text, size_t n) {
     return (size_t)(at - out);
 }
 
+static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+                            "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+                            "8081828384858687888990919293949596979899";
+
+char *json_put_digits6(char *out, uint32_t value) {
+    memcpy(out, pairs + 2 * (value / 10000), 2);
+    memcpy(out + 2, pairs + 2 * (value / 100 % 100), 2);
+    memcpy(out + 4, pairs + 2 * (value % 100), 2);
+    return out + 6;
+}
+
 size_t json_put_uint(char *out, uint64_t value) {
-    static const char pairs[] =
-        "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
-        "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
-        "8081828384858687888990919293949596979899";
     char digits[20];
     size_t at = sizeof digits;
     while (value >= 100) {

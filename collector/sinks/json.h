@@ -17,6 +17,8 @@ size_t json_put_uint(char *out, uint64_t value);
 size_t json_put_int(char *out, int64_t value);
 /* Reads back to the same double; always with a point or an exponent. NaN and infinities as strings. */
 size_t json_put_double(char *out, double value);
+/* Exactly six digits; the place behind them. */
+char *json_put_digits6(char *out, uint32_t value);
 size_t json_put_base64(char *out, const uint8_t *data, size_t n);
 
 #endif

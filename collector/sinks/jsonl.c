@@ -10,8 +10,10 @@
 
 #define ID_BYTES 16u
 #define LUT_IDS_MAX 4096u    /* ids below are looked up by index, as the SDK's all are */
-#define FIXED_BYTES_MAX 512u /* of a line: punctuation, names of members, numbers, times, ids */
+#define FIXED_BYTES_MAX 512u /* of a line: punctuation, names of members, numbers, times, ids, a stride */
 #define TIME_QUALITY_EXPLICIT 4u
+#define SECOND_BYTES 20u /* "2026-11-20T08:52:38." */
+#define STRIDE 16u       /* pieces are copied in strides: what is behind them must be readable and writable */
 
 typedef struct piece {
     uint32_t off, n;
@@ -28,6 +30,8 @@ typedef struct shared {
     piece *texts;           /* quoted and escaped, one a definition */
     piece *contexts;        /* ,"user":…,"properties":{ ; the last one is for events without a context */
     uint32_t context_n_max; /* longest of them */
+    int64_t second;         /* whose text is `second_text`: a batch spans few */
+    char second_text[SECOND_BYTES];
 } shared;
 
 static void shared_free(void *cache) {
@@ -44,6 +48,7 @@ static void shared_free(void *cache) {
 /* ---- rendering what is shared --------------------------------------------------------------------- */
 
 static char *blob_reserve(shared *s, size_t more) {
+    more += STRIDE;
     if (s->n + more > s->cap) {
         size_t cap = s->cap * 2 > s->n + more ? s->cap * 2 : s->n + more;
         char *grown = realloc(s->blob, cap);
@@ -162,6 +167,7 @@ bool jsonl_prepare(body *b) {
         shared_free(s);
         return false;
     }
+    s->second = INT64_MIN; /* none yet */
     b->cache = s;
     b->cache_free = shared_free;
     return true;
@@ -169,12 +175,30 @@ bool jsonl_prepare(body *b) {
 
 /* ---- one line -------------------------------------------------------------------------------------- */
 
-static char *put_piece(char *at, const shared *s, piece p) {
-    memcpy(at, s->blob + p.off, p.n);
-    return at + p.n;
+/* Most pieces are shorter than a call of memcpy is long. */
+static inline char *put_bytes(char *at, const char *from, size_t n) {
+    for (size_t i = 0; i < n; i += STRIDE)
+        memcpy(at + i, from + i, STRIDE);
+    return at + n;
+}
+
+static inline char *put_piece(char *at, const shared *s, piece p) {
+    return put_bytes(at, s->blob + p.off, p.n);
 }
 
 #define PUT_LITERAL(at, literal) ((char *)memcpy((at), (literal), sizeof(literal) - 1) + sizeof(literal) - 1)
+
+static char *put_time(char *at, shared *s, int64_t us) {
+    int64_t second = us / 1000000 - (us % 1000000 < 0);
+    if (second != s->second) {
+        char text[RFC3339_US_SIZE];
+        base_rfc3339_us(text, second * 1000000);
+        memcpy(s->second_text, text, SECOND_BYTES);
+        s->second = second;
+    }
+    memcpy(at, s->second_text, SECOND_BYTES);
+    return json_put_digits6(at + SECOND_BYTES, (uint32_t)(us - second * 1000000));
+}
 
 static const piece *text_of(const shared *s, const body *b, uint32_t id) {
     if (id < s->ids_max)
@@ -214,11 +238,10 @@ static char *put_value(char *at, const wire_prop_view *prop) {
 /* From the name's end to the opening brace of the properties. */
 static char *put_middle(char *at, const body *b, int64_t us, const char *quality, uint64_t seq, bool late,
                         piece context) {
-    const shared *s = b->cache;
+    shared *s = b->cache;
     at = PUT_LITERAL(at, ",\"time\":\"");
-    base_rfc3339_us(at, us);
-    at += RFC3339_US_SIZE - 1;
-    at = PUT_LITERAL(at, "\",\"time_quality\":\"");
+    at = put_time(at, s, us);
+    at = PUT_LITERAL(at, "Z\",\"time_quality\":\"");
     size_t n = strlen(quality);
     memcpy(at, quality, n);
     at = put_piece(at + n, s, s->source);

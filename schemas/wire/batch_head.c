@@ -199,13 +199,20 @@ static const uint8_t batch_types[BATCH_FIELDS] = {
     WIRE_WT_LEN,
 };
 static const wire_shape batch_shape = {batch_types, sizeof batch_types,
-                                       1u << 2 | 1u << 3 | 1u << 8 | 1u << 9};
+                                       1u << 1 | 1u << 2 | 1u << 3 | 1u << 8 | 1u << 9};
+
+/* Another version is for a newer collector; none at all is no batch. */
+static wire_err version_check(uint64_t version) {
+    if (version == 0)
+        return WIRE_ERR_VALUE;
+    return version == WIRE_VERSION ? WIRE_OK : WIRE_ERR_VERSION;
+}
 
 static wire_err head_field(batch_scan *s, const wire_field *field) {
     wire_batch *const batch = s->batch;
     switch (field->number) {
     case 1:
-        return field->value == WIRE_VERSION ? WIRE_OK : WIRE_ERR_VERSION;
+        return version_check(field->value);
     case 2:
         return reader_id(field, batch->installation);
     case 3:
@@ -247,8 +254,6 @@ static wire_err head_field(batch_scan *s, const wire_field *field) {
 
 static wire_err head_check(const batch_scan *s) {
     const wire_batch *batch = s->batch;
-    if (!(s->seen & 1u << 1))
-        return WIRE_ERR_VERSION;
     if ((s->seen & batch_shape.required) != batch_shape.required)
         return WIRE_ERR_VALUE;
     if (batch->low == 0 || batch->low > batch->first_seq || batch->first_seq > INT64_MAX)

@@ -265,15 +265,26 @@ base_lmdb_err base_lmdb_put(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, 
     return err_map(env, mdb_put(raw_txn(txn), env->dbs[db], &k, &v, 0));
 }
 
-base_lmdb_err base_lmdb_reserve(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, size_t n, void **ret_data)
+static base_lmdb_err put_reserved(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, size_t n, unsigned flags,
+                                  void **ret_data)
 {
     base_lmdb *env = txn_env(txn);
     GUARDED(env);
     MDB_val k = raw_val(key), v = {.mv_size = n};
-    int rc = mdb_put(raw_txn(txn), env->dbs[db], &k, &v, MDB_RESERVE);
+    int rc = mdb_put(raw_txn(txn), env->dbs[db], &k, &v, MDB_RESERVE | flags);
     if (rc == 0)
         *ret_data = v.mv_data;
     return err_map(env, rc);
+}
+
+base_lmdb_err base_lmdb_reserve(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, size_t n, void **ret_data)
+{
+    return put_reserved(txn, db, key, n, 0, ret_data);
+}
+
+base_lmdb_err base_lmdb_append(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, size_t n, void **ret_data)
+{
+    return put_reserved(txn, db, key, n, MDB_APPEND, ret_data);
 }
 
 base_lmdb_err base_lmdb_del(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, bool *ret_found)

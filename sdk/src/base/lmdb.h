@@ -69,6 +69,8 @@ base_lmdb_err base_lmdb_get(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, 
 base_lmdb_err base_lmdb_put(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, base_lmdb_val val);
 /* As put, but hands out n bytes to fill before the next call with this transaction. */
 base_lmdb_err base_lmdb_reserve(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, size_t n, void **ret_data);
+/* The same for a key above all that are there: pages are filled to the end. */
+base_lmdb_err base_lmdb_append(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, size_t n, void **ret_data);
 base_lmdb_err base_lmdb_del(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, bool *ret_found); /* may be NULL */
 
 /* A cursor belongs to its transaction: close it before commit or abort. */

@@ -1,5 +1,7 @@
 #include "sdk/src/transport/http_response.h"
 
+#include "sdk/src/base/civil.h"
+
 #include <string.h>
 #include <strings.h>
 
@@ -44,14 +46,6 @@ static bool month_parse(const char *text, int64_t *ret_month) {
     return false;
 }
 
-/* Days since 1970-01-01, by counting years from March so that the leap day comes last. */
-static int64_t days_from_civil(int64_t year, int64_t month, int64_t day) {
-    year -= month <= 2;
-    int64_t era = year / 400, year_of_era = year - era * 400;
-    int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719468;
-}
-
 bool wdi_http_date_parse(const char *text, size_t n, int64_t *ret_s) {
     int64_t day = 0, month = 0, year = 0, hour = 0, minute = 0, second = 0;
     if (n != 29 || memcmp(text + 3, ", ", 2) != 0 || text[7] != ' ' || text[11] != ' ' || text[16] != ' ' ||
@@ -61,7 +55,7 @@ bool wdi_http_date_parse(const char *text, size_t n, int64_t *ret_s) {
         !field_parse(text + 12, 4, 1970, 9999, &year) || !field_parse(text + 17, 2, 0, 23, &hour) ||
         !field_parse(text + 20, 2, 0, 59, &minute) || !field_parse(text + 23, 2, 0, 60, &second))
         return false;
-    *ret_s = ((days_from_civil(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
+    *ret_s = ((base_days_from_civil(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
     return true;
 }
 

@@ -8,6 +8,8 @@
 #define PROPS 6u
 #define NAMES 20u
 #define RAW_BYTES_MAX LOAD_BODY_BYTES_MAX
+#define RUN_BOOT_US 5000000000u /* the devices' boot clocks when their runs began … */
+#define RUN_AGE_US 3600000000   /* … an hour before the load */
 
 typedef struct stream {
     uint64_t next_seq, chain;
@@ -17,6 +19,7 @@ typedef struct stream {
 struct load {
     load_options opt;
     uint64_t random;
+    int64_t run_began_us; /* wall clock */
     stream *streams;
     ZSTD_CCtx *zstd;
     uint8_t *raw, *packed;
@@ -79,7 +82,8 @@ static int moment_compare(const void *a, const void *b) {
 
 static void moments_choose(load *l, uint32_t n, int64_t now_us) {
     for (uint32_t i = 0; i < n; i++)
-        l->at_us[i] = (uint64_t)now_us - next_random(l) % (uint64_t)(l->opt.displaced_us + 1);
+        l->at_us[i] =
+            (uint64_t)(now_us - l->run_began_us) - next_random(l) % (uint64_t)(l->opt.displaced_us + 1);
     qsort(l->at_us, n, sizeof *l->at_us, moment_compare);
 }
 
@@ -128,14 +132,21 @@ static size_t head_put(load *l, uint32_t s, int64_t now_us) {
         definitions[NAMES + i] =
             (wire_definition){NAMES + 1 + i, {(const uint8_t *)texts[i], strlen(texts[i])}};
     const stream *st = &l->streams[s];
-    wire_batch_head head = {
-        .first_seq = st->next_seq,
-        .chain = st->chain,
-        .low = st->next_seq,
-        .run = {.ordinal = 1, .nonce = st->nonce, .sdk = {(const uint8_t *)"bench", 5}},
-        .clock = {.boot_us = (uint64_t)now_us, .wall_us = now_us, .has_offset = true, .offset_error_us = 500},
-        .definitions = definitions,
-        .n_definitions = NAMES + PROPS};
+    wire_batch_head head = {.first_seq = st->next_seq,
+                            .chain = st->chain,
+                            .low = st->next_seq,
+                            .run = {.ordinal = 1,
+                                    .nonce = st->nonce,
+                                    .boot_us = RUN_BOOT_US,
+                                    .wall_us = l->run_began_us,
+                                    .sdk = {(const uint8_t *)"bench", 5}},
+                            .clock = {.boot_us = RUN_BOOT_US + (uint64_t)(now_us - l->run_began_us),
+                                      .wall_us = now_us,
+                                      .has_offset = true,
+                                      .offset_us = l->run_began_us - (int64_t)RUN_BOOT_US,
+                                      .offset_error_us = 500},
+                            .definitions = definitions,
+                            .n_definitions = NAMES + PROPS};
     id_fill(head.installation, s, 1);
     id_fill(head.stream, s, 2);
     size_t n = 0;
@@ -144,6 +155,8 @@ static size_t head_put(load *l, uint32_t s, int64_t now_us) {
 
 wire_span load_batch(load *l, uint32_t s, int64_t now_us, uint32_t *ret_events) {
     stream *st = &l->streams[s];
+    if (l->run_began_us == 0)
+        l->run_began_us = now_us - RUN_AGE_US;
     uint32_t events =
         l->opt.batch_min + (uint32_t)(next_random(l) % (l->opt.batch_max - l->opt.batch_min + 1));
     moments_choose(l, events, now_us);

@@ -4,7 +4,7 @@ import gzip
 import os
 
 import rig
-from rig import OK, REFUSED, TOO_LARGE, batch, event, field, number, request, zstd
+from rig import OK, REFUSED, RETRY, TOO_LARGE, batch, event, field, number, request, zstd
 
 ZSTD, GZIP = ({"Content-Encoding": name}.items() for name in ("zstd", "gzip"))
 
@@ -30,8 +30,8 @@ class Bodies(rig.RigTest):
         wrong = [field(1, b"x") + batch()[2:], batch() + number(15, 3), batch(encoded=[field(2, b"soon")])]
         self.refused_each(wrong, "")
 
-    def test_unknown_version_then_400(self):
-        self.refused_each([batch(version=77)], "version")
+    def test_unknown_version_then_501_and_the_device_keeps_it(self):
+        self.assert_refused(self.client().post(batch(version=77)), 501, RETRY, "version")
 
     def test_bad_event_then_its_number_is_named(self):
         answer = self.client().post(batch(first_seq=10, encoded=[event(0), event(1), b"\xff", event(3)]))

@@ -56,8 +56,8 @@ typedef struct refusal {
 
 static const refusal refusals[] = {
     {"nothing replaced", 7, RAW(""), WIRE_OK, 0},
-    {"no version", 1, RAW(""), WIRE_ERR_VERSION, 0},
-    {"version 0", 1, RAW("\x08\x00"), WIRE_ERR_VERSION, 0},
+    {"no version", 1, RAW(""), WIRE_ERR_VALUE, 0},
+    {"version 0", 1, RAW("\x08\x00"), WIRE_ERR_VALUE, 0},
     {"version 2", 1, RAW("\x08\x02"), WIRE_ERR_VERSION, 0},
     {"version as text", 1, RAW("\x0a\x01\x31"), WIRE_ERR_TYPE, 0},
     {"version twice", 1, RAW("\x08\x01\x08\x01"), WIRE_ERR_MALFORMED, 0},

@@ -13,7 +13,9 @@ make_key() { openssl ecparam -name prime256v1 -genkey -noout -out "$1.key"; }
 
 make_ca() {
     make_key "$1"
-    openssl req -x509 -new -key "$1.key" -subj "/CN=$1" -days 30 -out "$1.pem"
+    # Python 3.13 refuses a root that does not say what its key is for.
+    openssl req -x509 -new -key "$1.key" -subj "/CN=$1" -days 30 -out "$1.pem" \
+        -addext 'keyUsage = critical, keyCertSign, cRLSign'
 }
 
 # make_cert NAME CA COMMON-NAME DAYS EXTENSION

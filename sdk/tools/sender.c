@@ -1,0 +1,29 @@
+#include "sdk/tools/sender.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+
+wadi_err sender_track(sender *s, const wadi_event *event) {
+    static const struct timespec pause = {.tv_nsec = 1000000};
+    wadi_err err;
+    while ((err = wadi_track_ex(s->w, event, &s->last)) == WADI_ERR_FULL) {
+        if (wadi_flush(s->w) != WADI_OK)
+            break;
+        nanosleep(&pause, NULL);
+    }
+    return err;
+}
+
+void sender_refuse(sender *s, uint64_t line, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    if (line > 0)
+        fprintf(stderr, "wadi-send: line %llu: ", (unsigned long long)line);
+    else
+        fprintf(stderr, "wadi-send: ");
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    s->bad++;
+}

@@ -1,0 +1,412 @@
+/* The journal as the other stages see it: submissions in, answers and entries out, over a real database. */
+#include "journal_rig.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include <cmocka.h>
+
+#include "metrics.h"
+#include "ready.h"
+
+static int setup(void **state) {
+    static rig r;
+    rig_init(&r);
+    *state = &r;
+    return 0;
+}
+
+static int teardown(void **state) {
+    rig_fini(*state);
+    ready_reset();
+    return 0;
+}
+
+static batch_plan plan_first(uint64_t last_seq) {
+    return (batch_plan){
+        .stream = 1, .installation = 2, .first_seq = 1, .last_seq = last_seq, .low = 1, .step_us = 1000};
+}
+
+static batch_plan plan_next(const batch_plan *before, uint64_t numbers) {
+    batch_plan p = *before;
+    p.chain = batch_chain_after(before);
+    p.first_seq = p.low = before->last_seq + 1;
+    p.last_seq = before->last_seq + numbers;
+    return p;
+}
+
+/* ---- appending ---------------------------------------------------------------------------------- */
+
+static void test_journal_when_a_batch_is_acknowledged_then_its_entry_can_be_read(void **state) {
+    rig *r = *state;
+    rig_open(r);
+    batch_plan p = plan_first(10);
+    submission *s = submission_make(&p);
+    uint8_t *body = malloc(s->body_bytes);
+    memcpy(body, s->body, s->body_bytes);
+    rig_submit(r, s);
+    s = rig_answer(r);
+    assert_int_equal(s->http_status, 200);
+    assert_int_equal(s->ack.status, WIRE_STATUS_OK);
+    assert_int_equal(s->ack.agreed_through, 10);
+    assert_string_equal(s->ack.collector, "collector-1");
+    assert_true(s->ack.received_us > 0 && s->ack.sent_us >= s->ack.received_us);
+
+    const journal_entry *e = NULL;
+    wire_span lent;
+    assert_true(r->source.get(r->source.context, 2, &e, &lent));
+    assert_int_equal(e->kind, ENTRY_BATCH);
+    assert_int_equal(e->n_items, 10);
+    assert_int_equal(e->n_events, 10);
+    assert_int_equal(e->chain_after, batch_chain_after(&p));
+    assert_int_equal(e->max_us - e->min_us, 9000);
+    assert_int_equal(e->last_us, e->max_us);
+    assert_true(e->max_us <= e->received_us);
+    assert_string_equal(e->tenant, "tenant");
+    assert_int_equal(lent.n, s->body_bytes);
+    assert_memory_equal(lent.data, body, lent.n);
+    assert_false(r->source.get(r->source.context, rig_last(r) + 1, &e, &lent));
+    free(body);
+    submission_free(s);
+}
+
+static void test_journal_when_batches_need_each_row_then_answers_as_the_table_says(void **state) {
+    rig *r = *state;
+    rig_open(r);
+    batch_plan p = plan_first(10), q = plan_next(&p, 10);
+    batch_plan early = q;
+    early.low = 1;
+    wire_ack ack = rig_send(r, &early);
+    assert_int_equal(ack.status, WIRE_STATUS_REWIND);
+    assert_int_equal(ack.next_seq, 1);
+    assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK);
+    assert_int_equal(rig_send(r, &q).agreed_through, 20);
+
+    batch_plan old = {
+        .stream = 1, .installation = 2, .first_seq = 1, .last_seq = 4, .low = 1, .step_us = 1000};
+    assert_int_equal(rig_send(r, &old).agreed_through, 4); /* inside an entry: its body is read back */
+    batch_plan apart = plan_next(&old, 12);
+    apart.low = 1;
+    apart.salt = 1;
+    ack = rig_send(r, &apart);
+    assert_int_equal(ack.status, WIRE_STATUS_FORK);
+    assert_int_equal(ack.agreed_through, 4);
+    apart.chain ^= 1;
+    ack = rig_send(r, &apart);
+    assert_int_equal(ack.status, WIRE_STATUS_REWIND);
+    assert_int_equal(ack.next_seq, 1);
+
+    batch_plan gap = plan_next(&q, 5);
+    gap.first_seq = gap.low = 24;
+    ack = rig_send(r, &gap);
+    assert_int_equal(ack.status, WIRE_STATUS_OK);
+    assert_int_equal(rig_entry(r, rig_last(r)).gap_first, 21);
+}
+
+static void test_journal_when_numbers_cannot_be_then_refused(void **state) {
+    rig *r = *state;
+    rig_open(r);
+    batch_plan p = plan_first(3);
+    submission *s = submission_make(&p);
+    s->facts.last_seq = 77;
+    rig_submit(r, s);
+    s = rig_answer(r);
+    assert_int_equal(s->http_status, 400);
+    assert_int_equal(s->ack.status, WIRE_STATUS_REFUSED);
+    submission_free(s);
+}
+
+static void test_journal_when_many_come_at_once_then_they_share_a_sync(void **state) {
+    rig *r = *state;
+    rig_open(r);
+    enum { STREAMS = 200 };
+    submission *all[STREAMS];
+    for (int i = 0; i < STREAMS; i++) {
+        batch_plan p = plan_first(5);
+        p.stream = (uint8_t)i;
+        all[i] = submission_make(&p);
+    }
+    int64_t before = metric_get(METRIC_JOURNAL_COMMITS, 0);
+    for (int i = 0; i < STREAMS; i++)
+        rig_submit(r, all[i]);
+    for (int i = 0; i < STREAMS; i++) {
+        submission *s = rig_answer(r);
+        assert_non_null(s);
+        assert_int_equal(s->ack.status, WIRE_STATUS_OK);
+        submission_free(s);
+    }
+    assert_in_range(metric_get(METRIC_JOURNAL_COMMITS, 0) - before, 1, STREAMS / 4);
+    int64_t received_us = 0;
+    for (uint64_t position = 1; position <= rig_last(r); position++) {
+        journal_entry e = rig_entry(r, position);
+        assert_true(e.received_us >= received_us);
+        received_us = e.received_us;
+    }
+}
+
+/* One stream twice in one transaction: the second must see the first. */
+static void test_journal_when_a_stream_comes_twice_in_a_group_then_the_second_sees_the_first(void **state) {
+    rig *r = *state;
+    rig_open(r);
+    batch_plan p = plan_first(5), q = plan_next(&p, 5);
+    q.low = 1;
+    const batch_plan *order[] = {&p, &p, &q, &p, &q};
+    for (size_t i = 0; i < 5; i++)
+        rig_submit(r, submission_make(order[i]));
+    for (size_t i = 0; i < 5; i++) {
+        submission *s = rig_answer(r);
+        assert_int_equal(s->ack.status, WIRE_STATUS_OK);
+        assert_int_equal(s->ack.agreed_through, order[i]->last_seq);
+        submission_free(s);
+    }
+    ledger total;
+    assert_int_equal(journal_ledger_total(r->j, &total), JOURNAL_OK);
+    assert_int_equal(total.delivered, 10);
+    assert_int_equal(total.duplicates, 15);
+}
+
+/* ---- starts ------------------------------------------------------------------------------------- */
+
+static void test_journal_when_reopened_then_goes_on_where_it_was(void **state) {
+    rig *r = *state;
+    rig_open(r);
+    batch_plan p = plan_first(10), q = plan_next(&p, 3);
+    q.low = 1;
+    uint8_t id_1[16], id_2[16];
+    assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK);
+    journal_start_id(r->j, id_1);
+    journal_entry before = rig_entry(r, rig_last(r));
+    rig_close(r);
+    rig_open(r);
+    journal_start_id(r->j, id_2);
+    assert_memory_not_equal(id_1, id_2, sizeof id_1);
+    uint64_t start_at = r->source.last_start(r->source.context);
+    assert_true(start_at > before.position);
+    journal_entry start = rig_entry(r, start_at);
+    assert_int_equal(start.kind, ENTRY_START);
+    assert_memory_equal(start.start_id, id_2, sizeof id_2);
+    assert_int_equal(start.prev_position, 1);
+    assert_true(start.received_us >= before.received_us);
+    assert_int_equal(rig_send(r, &p).agreed_through, 10);
+    assert_int_equal(rig_send(r, &q).agreed_through, 13);
+    ledger total;
+    assert_int_equal(journal_ledger_total(r->j, &total), JOURNAL_OK);
+    assert_int_equal(total.delivered, 13);
+    assert_int_equal(total.duplicates, 10);
+    assert_true(ledger_balances(&total));
+}
+
+static void test_journal_when_another_holds_the_directory_then_busy(void **state) {
+    rig *r = *state;
+    rig_open(r);
+    journal *second = NULL;
+    assert_int_equal(journal_open(&r->opt, &second), JOURNAL_ERR_BUSY);
+    assert_null(second);
+}
+
+static void test_journal_when_stopped_then_what_is_queued_is_answered_first(void **state) {
+    rig *r = *state;
+    rig_open(r);
+    for (int i = 0; i < 50; i++) {
+        batch_plan p = plan_first(3);
+        p.stream = (uint8_t)i;
+        rig_submit(r, submission_make(&p));
+    }
+    journal_stop(r->j);
+    for (int i = 0; i < 50; i++) {
+        submission *s = rig_answer(r);
+        assert_non_null(s);
+        assert_int_equal(s->ack.status, WIRE_STATUS_OK);
+        submission_free(s);
+    }
+}
+
+/* ---- ticks -------------------------------------------------------------------------------------- */
+
+static bool clock_has_passed(rig *r, uint64_t received_us) {
+    return rig_entry(r, rig_last(r)).received_us >= (int64_t)received_us;
+}
+
+static void test_journal_when_events_wait_in_a_window_then_ticks_until_it_has_passed(void **state) {
+    rig *r = *state;
+    rig_open(r);
+    batch_plan p = plan_first(10);
+    assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK);
+    int64_t newest_us = rig_entry(r, 2).max_us;
+    rig_until(clock_has_passed, r, (uint64_t)(newest_us + r->opt.window_max_us));
+    uint64_t last = rig_last(r);
+    assert_int_equal(rig_entry(r, last).kind, ENTRY_TICK);
+    journal_stop(r->j);
+    assert_int_equal(rig_last(r), last);
+}
+
+/* ---- space -------------------------------------------------------------------------------------- */
+
+static bool first_is_at_least(rig *r, uint64_t position) { return rig_first(r) >= position; }
+
+static void test_journal_when_sinks_confirm_then_trimmed_below_the_least(void **state) {
+    rig *r = *state;
+    r->opt.n_sinks = 2;
+    rig_open(r);
+    batch_plan p = plan_first(3);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK);
+        p = plan_next(&p, 3);
+    }
+    journal_confirm(r->j, 0, 15); /* the other has said nothing yet */
+    assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK);
+    assert_int_equal(rig_first(r), 1);
+    journal_confirm(r->j, 1, 9);
+    rig_until(first_is_at_least, r, 9);
+    p = plan_next(&p, 3);
+    assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK);
+    assert_int_equal(rig_first(r), 9);
+
+    batch_plan old = plan_first(3); /* trimmed: it cannot be compared any more */
+    assert_int_equal(rig_send(r, &old).status, WIRE_STATUS_UNVERIFIED);
+    rig_close(r);
+    rig_open(r);
+    assert_int_equal(rig_first(r), 9);
+}
+
+static void test_journal_when_kept_then_confirmed_entries_stay(void **state) {
+    rig *r = *state;
+    r->opt.keep_us = UINT64_C(3600000000);
+    r->opt.keep_bytes = 32u << 20;
+    rig_open(r);
+    batch_plan p = plan_first(3);
+    assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK);
+    journal_confirm(r->j, 0, 1000);
+    batch_plan q = plan_next(&p, 3);
+    assert_int_equal(rig_send(r, &q).status, WIRE_STATUS_OK);
+    assert_int_equal(rig_first(r), 1);
+    assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK); /* and can be compared */
+}
+
+static batch_plan plan_large(uint8_t stream) {
+    batch_plan p = plan_first(20);
+    p.stream = stream;
+    p.padding_bytes = 2000;
+    return p;
+}
+
+static void test_journal_when_full_then_retry_until_it_is_trimmed(void **state) {
+    rig *r = *state;
+    r->opt.max_bytes = 4u << 20;
+    r->opt.commit_delay_us = 0;
+    rig_open(r);
+    wire_ack ack = {.status = WIRE_STATUS_OK};
+    batch_plan p = plan_large(1), acked = p;
+    for (int i = 0; i < 400 && ack.status == WIRE_STATUS_OK; i++) {
+        ack = rig_send(r, &p);
+        if (ack.status == WIRE_STATUS_OK) {
+            acked = p;
+            p = plan_next(&p, 20);
+        }
+    }
+    assert_int_equal(ack.status, WIRE_STATUS_RETRY);
+    assert_true(ack.retry_after_ms > 0);
+    assert_int_equal(acked.last_seq + 1, p.first_seq);
+    journal_confirm(r->j, 0, rig_last(r));
+    do
+        ack = rig_send(r, &p);
+    while (ack.status == WIRE_STATUS_RETRY);
+    assert_int_equal(ack.status, WIRE_STATUS_OK);
+    rig_close(r);
+    rig_open(r);
+    assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK); /* a duplicate by now */
+}
+
+/* The kernel refuses to grow the file in the middle of a commit: nothing of it is acknowledged, the journal
+ * opens the file anew and goes on by itself. */
+static void test_journal_when_a_commit_fails_then_retry_and_nothing_acknowledged_is_lost(void **state) {
+    rig *r = *state;
+    r->opt.commit_delay_us = 0;
+    rig_open(r);
+    batch_plan p = plan_large(1);
+    assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK);
+    signal(SIGXFSZ, SIG_IGN);
+    struct rlimit saved, tight = {0};
+    getrlimit(RLIMIT_FSIZE, &saved);
+    tight.rlim_max = saved.rlim_max;
+    tight.rlim_cur = 512u << 10;
+    setrlimit(RLIMIT_FSIZE, &tight);
+    wire_ack ack;
+    batch_plan next = plan_next(&p, 20);
+    while ((ack = rig_send(r, &next)).status == WIRE_STATUS_OK) {
+        p = next;
+        next = plan_next(&p, 20);
+    }
+    assert_int_equal(ack.status, WIRE_STATUS_RETRY);
+    setrlimit(RLIMIT_FSIZE, &saved);
+    while ((ack = rig_send(r, &next)).status == WIRE_STATUS_RETRY)
+        continue;
+    assert_true(metric_get(METRIC_JOURNAL_FAILURES, 0) > 0);
+    assert_int_equal(ack.agreed_through, next.last_seq);
+    assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK);
+    ledger total;
+    assert_int_equal(journal_ledger_total(r->j, &total), JOURNAL_OK);
+    assert_int_equal(total.delivered, next.last_seq);
+}
+
+/* ---- ledger ------------------------------------------------------------------------------------- */
+
+static void test_journal_when_streams_have_fates_then_the_ledger_balances_by_installation(void **state) {
+    rig *r = *state;
+    rig_open(r);
+    for (uint8_t i = 1; i <= 7; i++) {
+        batch_plan p = plan_first(10);
+        p.stream = i;
+        p.installation = (uint8_t)(i % 3);
+        p.dropped_first = 2;
+        p.dropped_last = 3;
+        p.resent_through = 4;
+        assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK);
+    }
+    ledger total, sum = {0};
+    assert_int_equal(journal_ledger_total(r->j, &total), JOURNAL_OK);
+    assert_true(ledger_balances(&total));
+    assert_int_equal(total.numbers, 70);
+    assert_int_equal(total.dropped[1], 14);
+    assert_int_equal(total.resent, 14);
+    assert_int_equal(total.streams, 7);
+
+    ledger_row after = {.sums = {0}}, rows[2];
+    size_t n = 0, installations = 0;
+    do {
+        assert_int_equal(journal_ledger_page(r->j, &after, 2, rows, &n), JOURNAL_OK);
+        for (size_t i = 0; i < n; i++) {
+            assert_true(ledger_balances(&rows[i].sums));
+            ledger_add(&sum, &rows[i].sums);
+            after = rows[i];
+        }
+        installations += n;
+    } while (n == 2);
+    assert_int_equal(installations, 3);
+    assert_memory_equal(&sum, &total, sizeof sum);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_journal_when_a_batch_is_acknowledged_then_its_entry_can_be_read),
+        TEST(test_journal_when_batches_need_each_row_then_answers_as_the_table_says),
+        TEST(test_journal_when_numbers_cannot_be_then_refused),
+        TEST(test_journal_when_many_come_at_once_then_they_share_a_sync),
+        TEST(test_journal_when_a_stream_comes_twice_in_a_group_then_the_second_sees_the_first),
+        TEST(test_journal_when_reopened_then_goes_on_where_it_was),
+        TEST(test_journal_when_another_holds_the_directory_then_busy),
+        TEST(test_journal_when_stopped_then_what_is_queued_is_answered_first),
+        TEST(test_journal_when_events_wait_in_a_window_then_ticks_until_it_has_passed),
+        TEST(test_journal_when_sinks_confirm_then_trimmed_below_the_least),
+        TEST(test_journal_when_kept_then_confirmed_entries_stay),
+        TEST(test_journal_when_full_then_retry_until_it_is_trimmed),
+        TEST(test_journal_when_a_commit_fails_then_retry_and_nothing_acknowledged_is_lost),
+        TEST(test_journal_when_streams_have_fates_then_the_ledger_balances_by_installation),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
