@@ -89,7 +89,10 @@ static void submission_discard(submission *s) {
 
 static submission *receive_now(ports *p) {
     submission *s = NULL;
-    return zmq_recv(p->submissions, &s, sizeof s, ZMQ_DONTWAIT) == (int)sizeof s ? s : NULL;
+    if (zmq_recv(p->submissions, &s, sizeof s, ZMQ_DONTWAIT) != (int)sizeof s)
+        return NULL;
+    submission_acquire(s);
+    return s;
 }
 
 void ports_close(ports *p) {
@@ -128,7 +131,9 @@ void ports_wake(ports *p) {
 }
 
 void ports_answer(ports *p, submission *s) {
-    if (s->loop >= p->n_loops || zmq_send(p->answers[s->loop], &s, sizeof s, 0) != (int)sizeof s)
+    void *answers = s->loop < p->n_loops ? p->answers[s->loop] : NULL;
+    submission_release(s);
+    if (answers == NULL || zmq_send(answers, &s, sizeof s, 0) != (int)sizeof s)
         submission_discard(s);
 }
 

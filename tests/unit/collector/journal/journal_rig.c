@@ -82,12 +82,16 @@ void rig_fini(rig *r) {
 
 void rig_submit(rig *r, submission *s) {
     s->arrived_us = base_mono_us();
+    submission_release(s);
     assert_int_equal(zmq_send(r->submit, &s, sizeof s, 0), sizeof s);
 }
 
 submission *rig_answer(rig *r) {
     submission *s = NULL;
-    return zmq_recv(r->answers, &s, sizeof s, 0) == (int)sizeof s ? s : NULL;
+    if (zmq_recv(r->answers, &s, sizeof s, 0) != (int)sizeof s)
+        return NULL;
+    submission_acquire(s);
+    return s;
 }
 
 wire_ack rig_send(rig *r, const batch_plan *plan) {
