@@ -15,9 +15,9 @@
 #include <zmq.h>
 
 #include "admin.h"
+#include "collector/ingress/ingress.h"
+#include "collector/journal/journal.h"
 #include "diag.h"
-#include "ingress.h"
-#include "journal.h"
 #include "metrics.h"
 #include "sdk/src/base/clock.h"
 #include "sink.h"
@@ -144,44 +144,14 @@ static bool ingress_begin(collector *c) {
 
 /* ---- admin ------------------------------------------------------------------------------------------ */
 
-static void ledger_show(struct admin_ledger *out, const ledger *in) {
-    *out = (struct admin_ledger){.numbers = in->numbers,
-                                 .delivered = in->delivered,
-                                 .gap = in->gap,
-                                 .pending = in->pending,
-                                 .duplicates = in->duplicates,
-                                 .resent = in->resent,
-                                 .refused = in->refused,
-                                 .streams = in->streams};
-    for (size_t i = 0; i < LEDGER_REASONS && i < ADMIN_DROP_REASONS; i++)
-        out->dropped[i] = in->dropped[i];
+static enum admin_result admin_total(void *context, ledger *ret_total) {
+    return journal_ledger_total(context, ret_total) == JOURNAL_OK ? ADMIN_OK : ADMIN_UNAVAILABLE;
 }
 
-static enum admin_result admin_total(void *context, struct admin_ledger *ret_total) {
-    ledger total;
-    if (journal_ledger_total(context, &total) != JOURNAL_OK)
-        return ADMIN_UNAVAILABLE;
-    ledger_show(ret_total, &total);
-    return ADMIN_OK;
-}
-
-static enum admin_result admin_page(void *context, const struct admin_ledger_row *after, size_t rows_max,
-                                    struct admin_ledger_row *ret_rows, size_t *ret_count) {
-    ledger_row from = {0};
-    memcpy(from.tenant, after->tenant, sizeof from.tenant);
-    memcpy(from.installation, after->installation, sizeof from.installation);
-    ledger_row *rows = calloc(rows_max, sizeof *rows);
-    if (!rows || journal_ledger_page(context, &from, rows_max, rows, ret_count) != JOURNAL_OK) {
-        free(rows);
-        return ADMIN_UNAVAILABLE;
-    }
-    for (size_t i = 0; i < *ret_count; i++) {
-        memcpy(ret_rows[i].tenant, rows[i].tenant, sizeof ret_rows[i].tenant);
-        memcpy(ret_rows[i].installation, rows[i].installation, sizeof ret_rows[i].installation);
-        ledger_show(&ret_rows[i].sums, &rows[i].sums);
-    }
-    free(rows);
-    return ADMIN_OK;
+static enum admin_result admin_page(void *context, const ledger_row *after, size_t rows_max,
+                                    ledger_row *ret_rows, size_t *ret_count) {
+    journal_err err = journal_ledger_page(context, after, rows_max, ret_rows, ret_count);
+    return err == JOURNAL_OK ? ADMIN_OK : ADMIN_UNAVAILABLE;
 }
 
 static bool admin_begin(collector *c) {

@@ -11,9 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ledger.h"
+
 struct admin;
 
-enum { ADMIN_TENANT_BYTES = 64, ADMIN_DROP_REASONS = 8, ADMIN_PAGE_ROWS_MAX = 1000 };
+enum { ADMIN_PAGE_ROWS_MAX = 1000 };
 
 enum admin_result {
     ADMIN_OK,
@@ -22,26 +24,14 @@ enum admin_result {
     ADMIN_SYSTEM       /* no memory, no thread, no descriptor */
 };
 
-/* Numbers of a stream, an installation or all: numbers = delivered + dropped[] + gap. */
-struct admin_ledger {
-    uint64_t numbers, delivered, dropped[ADMIN_DROP_REASONS], gap;
-    uint64_t pending, duplicates, resent, refused, streams;
-};
-
-struct admin_ledger_row {
-    char tenant[ADMIN_TENANT_BYTES];
-    uint8_t installation[16];
-    struct admin_ledger sums;
-};
-
 /* Called on the admin thread, one at a time, until admin_close returns. */
 struct admin_ops {
-    enum admin_result (*ledger_total)(void *context, struct admin_ledger *ret_total);
+    enum admin_result (*ledger_total)(void *context, ledger *ret_total);
 
     /* Up to `rows_max` installations that come after the tenant and installation of `after`, all zero to
      * begin, in an order that stays; fewer only at the end. */
-    enum admin_result (*ledger_page)(void *context, const struct admin_ledger_row *after, size_t rows_max,
-                                     struct admin_ledger_row *ret_rows, size_t *ret_count);
+    enum admin_result (*ledger_page)(void *context, const ledger_row *after, size_t rows_max,
+                                     ledger_row *ret_rows, size_t *ret_count);
 };
 
 struct admin_options {

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ledger.h"
+#include "ledger_json.h"
 #include "metrics.h"
 #include "ready.h"
 #include "rfc3339.h"
@@ -51,7 +51,7 @@ static void count_row(struct text *out, const char *name, uint64_t value) {
 }
 
 static void ledger_put(struct text *out, const struct admin_options *options) {
-    struct admin_ledger total = {0};
+    ledger total = {0};
     text_put(out, "<h2>Ledger</h2>\n");
     if (options->ops->ledger_total(options->context, &total) != ADMIN_OK) {
         text_put(out, "<p class=\"bad\">cannot be read now</p>\n");
@@ -60,7 +60,7 @@ static void ledger_put(struct text *out, const struct admin_options *options) {
     text_put(out, "<table>\n");
     count_row(out, "numbers", total.numbers);
     count_row(out, "delivered", total.delivered);
-    for (unsigned i = 0; i < ADMIN_DROP_REASONS; i++)
+    for (unsigned i = 0; i < LEDGER_REASONS; i++)
         if (total.dropped[i] > 0) {
             char name[64];
             snprintf(name, sizeof name, "dropped: %s", metric_drop_name(i));

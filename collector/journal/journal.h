@@ -73,11 +73,6 @@ entry_source journal_reader_source(journal_reader *r);
 
 /* The total, and a page of installations after `after` (16 zero bytes to begin); any thread. */
 journal_err journal_ledger_total(journal *j, ledger *ret_total);
-typedef struct ledger_row {
-    char tenant[SUBMISSION_TENANT_MAX];
-    uint8_t installation[16];
-    ledger sums;
-} ledger_row;
 journal_err journal_ledger_page(journal *j, const ledger_row *after, size_t max, ledger_row *ret_rows,
                                 size_t *ret_n);
 

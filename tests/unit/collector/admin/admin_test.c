@@ -15,13 +15,13 @@
 #include "metrics.h"
 #include "ready.h"
 
-static enum admin_result total_get(void *context, struct admin_ledger *ret_total) {
-    *ret_total = (struct admin_ledger){.numbers = 3, .delivered = 2, .dropped = {0, 1}};
+static enum admin_result total_get(void *context, ledger *ret_total) {
+    *ret_total = (ledger){.numbers = 3, .delivered = 2, .dropped = {0, 1}};
     return *(enum admin_result *)context;
 }
 
-static enum admin_result page_get(void *context, const struct admin_ledger_row *after, size_t rows_max,
-                                  struct admin_ledger_row *ret_rows, size_t *ret_count) {
+static enum admin_result page_get(void *context, const ledger_row *after, size_t rows_max,
+                                  ledger_row *ret_rows, size_t *ret_count) {
     (void)after;
     (void)rows_max;
     (void)ret_rows;

@@ -1,4 +1,4 @@
-#include "ledger.h"
+#include "ledger_json.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,23 +10,23 @@
 enum { ROWS = 5 };
 
 /* Five installations, in the order of their ids; the fourth and fifth differ in their tenant only. */
-static struct admin_ledger_row rows[ROWS];
+static ledger_row rows[ROWS];
 static bool broken;
 
-static int row_compare(const struct admin_ledger_row *a, const struct admin_ledger_row *b) {
+static int row_compare(const ledger_row *a, const ledger_row *b) {
     int order = memcmp(a->installation, b->installation, sizeof a->installation);
     return order != 0 ? order : strcmp(a->tenant, b->tenant);
 }
 
-static enum admin_result total_get(void *context, struct admin_ledger *ret_total) {
+static enum admin_result total_get(void *context, ledger *ret_total) {
     (void)context;
     *ret_total =
-        (struct admin_ledger){.numbers = 10, .delivered = 6, .dropped = {1, 0, 2, [7] = 1}, .streams = 5};
+        (ledger){.numbers = 10, .delivered = 6, .dropped = {1, 0, 2, [7] = 1}, .streams = 5};
     return broken ? ADMIN_UNAVAILABLE : ADMIN_OK;
 }
 
-static enum admin_result page_get(void *context, const struct admin_ledger_row *after, size_t rows_max,
-                                  struct admin_ledger_row *ret_rows, size_t *ret_count) {
+static enum admin_result page_get(void *context, const ledger_row *after, size_t rows_max,
+                                  ledger_row *ret_rows, size_t *ret_count) {
     (void)context;
     *ret_count = 0;
     for (size_t i = 0; i < ROWS && *ret_count < rows_max; i++)
@@ -43,7 +43,7 @@ static int rows_make(void **state) {
     for (size_t i = 0; i < ROWS; i++) {
         rows[i].installation[15] = (uint8_t)(i < 4 ? i + 1 : 4);
         snprintf(rows[i].tenant, sizeof rows[i].tenant, "%s", i < 4 ? "shop" : "so\"p");
-        rows[i].sums = (struct admin_ledger){.numbers = i, .delivered = i};
+        rows[i].sums = (ledger){.numbers = i, .delivered = i};
     }
     broken = false;
     return 0;

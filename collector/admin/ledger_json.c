@@ -1,4 +1,4 @@
-#include "ledger.h"
+#include "ledger_json.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,37 +11,26 @@
 enum { ROWS_DEFAULT = 100, QUERY_BYTES_MAX = 512 };
 
 struct ledger_query {
-    struct admin_ledger_row after; /* zero to begin */
+    ledger_row after; /* zero to begin */
     bool has_after;
     size_t rows_max;
 };
 
-uint64_t ledger_dropped(const struct admin_ledger *ledger) {
-    uint64_t dropped = 0;
-    for (size_t i = 0; i < ADMIN_DROP_REASONS; i++)
-        dropped += ledger->dropped[i];
-    return dropped;
-}
-
-bool ledger_balances(const struct admin_ledger *ledger) {
-    return ledger->numbers == ledger->delivered + ledger_dropped(ledger) + ledger->gap;
-}
-
 /* ---- the query ---- */
 
 /* A cursor is the installation and the tenant behind it, in hex: opaque to whoever pages. */
-static void cursor_put(struct text *out, const struct admin_ledger_row *row) {
+static void cursor_put(struct text *out, const ledger_row *row) {
     text_put_hex(out, row->installation, sizeof row->installation);
     text_put_hex(out, (const uint8_t *)row->tenant, strlen(row->tenant));
 }
 
-static bool cursor_parse(const char *digits, struct admin_ledger_row *ret_row) {
+static bool cursor_parse(const char *digits, ledger_row *ret_row) {
     enum { INSTALLATION = sizeof ret_row->installation };
-    uint8_t bytes[INSTALLATION + ADMIN_TENANT_BYTES - 1];
+    uint8_t bytes[INSTALLATION + LEDGER_TENANT_BYTES - 1];
     size_t length = strlen(digits), n = length / 2;
     if (n < INSTALLATION || n > sizeof bytes || !hex_decode(bytes, n, digits, length))
         return false;
-    *ret_row = (struct admin_ledger_row){0};
+    *ret_row = (ledger_row){0};
     memcpy(ret_row->installation, bytes, INSTALLATION);
     memcpy(ret_row->tenant, bytes + INSTALLATION, n - INSTALLATION);
     return true;
@@ -75,7 +64,7 @@ static bool query_parse(const char *query, struct ledger_query *ret_query) {
 
 /* ---- JSON ---- */
 
-static void sums_put(struct text *out, const struct admin_ledger *sums) {
+static void sums_put(struct text *out, const ledger *sums) {
     const struct {
         const char *name;
         uint64_t value;
@@ -89,7 +78,7 @@ static void sums_put(struct text *out, const struct admin_ledger *sums) {
     text_put(out, "\"dropped\":{");
     /* Reasons newer than the list have no name of their own and go under `other`. */
     uint64_t unnamed = 0;
-    for (unsigned i = METRIC_DROP_VALUES; i < ADMIN_DROP_REASONS; i++)
+    for (unsigned i = METRIC_DROP_VALUES; i < LEDGER_REASONS; i++)
         unnamed += sums->dropped[i];
     for (unsigned i = 0; i < METRIC_DROP_VALUES; i++)
         text_printf(out, "%s\"%s\":%" PRIu64, i > 0 ? "," : "", metric_drop_name(i),
@@ -97,7 +86,7 @@ static void sums_put(struct text *out, const struct admin_ledger *sums) {
     text_printf(out, "},\"balanced\":%s", ledger_balances(sums) ? "true" : "false");
 }
 
-static void rows_put(struct text *out, const struct admin_ledger_row *rows, size_t count) {
+static void rows_put(struct text *out, const ledger_row *rows, size_t count) {
     text_put(out, "\"installations\":[");
     for (size_t i = 0; i < count; i++) {
         text_printf(out, "%s{\"tenant\":\"", i > 0 ? "," : "");
@@ -111,7 +100,7 @@ static void rows_put(struct text *out, const struct admin_ledger_row *rows, size
     text_put(out, "]");
 }
 
-static void next_put(struct text *out, const struct admin_ledger_row *rows, size_t count, size_t rows_max) {
+static void next_put(struct text *out, const ledger_row *rows, size_t count, size_t rows_max) {
     if (count < rows_max) {
         text_put(out, ",\"next\":null");
         return;
@@ -128,12 +117,12 @@ static enum ledger_result error_put(struct text *out, enum ledger_result result,
 
 enum ledger_result ledger_json(const struct admin_options *options, const char *query, struct text *out) {
     struct ledger_query wanted;
-    struct admin_ledger total = {0};
+    ledger total = {0};
     size_t count = 0;
     if (!query_parse(query, &wanted))
         return error_put(out, LEDGER_BAD_QUERY,
                          "expected ?after=<next of the page before>&limit=<1 to 1000>");
-    CLEANUP_FREE struct admin_ledger_row *rows = calloc(wanted.rows_max, sizeof *rows);
+    CLEANUP_FREE ledger_row *rows = calloc(wanted.rows_max, sizeof *rows);
     bool read =
         rows && (wanted.has_after || options->ops->ledger_total(options->context, &total) == ADMIN_OK) &&
         options->ops->ledger_page(options->context, &wanted.after, wanted.rows_max, rows, &count) == ADMIN_OK;

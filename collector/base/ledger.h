@@ -1,8 +1,8 @@
 /* ledger: what became of every number, for a stream, an installation and in total. Pure; any thread.
  *
  * It always balances: numbers = delivered + dropped[…] + gap. */
-#ifndef JOURNAL_LEDGER_H
-#define JOURNAL_LEDGER_H
+#ifndef BASE_LEDGER_H
+#define BASE_LEDGER_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,6 +18,14 @@ typedef struct ledger {
     uint64_t refused;    /* calls that the devices' rings refused, as last announced */
     uint64_t streams;
 } ledger;
+
+/* An installation's line of the ledger. */
+#define LEDGER_TENANT_BYTES 64u /* with its terminator */
+typedef struct ledger_row {
+    char tenant[LEDGER_TENANT_BYTES];
+    uint8_t installation[16];
+    ledger sums;
+} ledger_row;
 
 /* *sum += part, and *sum -= part. The inverse of what was added before always restores the sum. */
 void ledger_add(ledger *sum, const ledger *part);

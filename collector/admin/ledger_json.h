@@ -1,6 +1,6 @@
 /* The ledger as JSON and as rows of HTML. No network. One thread. */
-#ifndef COLLECTOR_ADMIN_LEDGER_H
-#define COLLECTOR_ADMIN_LEDGER_H
+#ifndef COLLECTOR_ADMIN_LEDGER_JSON_H
+#define COLLECTOR_ADMIN_LEDGER_JSON_H
 
 #include <stdbool.h>
 
@@ -12,10 +12,5 @@ enum ledger_result { LEDGER_OK, LEDGER_UNAVAILABLE, LEDGER_BAD_QUERY };
 /* Appends one page of installations, from `?after=<cursor>&limit=<rows>`; without `after` also the total.
  * `next` is the cursor of the following page, null on the last. On failure `out` says why, as JSON. */
 enum ledger_result ledger_json(const struct admin_options *options, const char *query, struct text *out);
-
-/* numbers = delivered + dropped + gap. */
-bool ledger_balances(const struct admin_ledger *ledger);
-
-uint64_t ledger_dropped(const struct admin_ledger *ledger);
 
 #endif
