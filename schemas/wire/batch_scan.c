@@ -108,7 +108,7 @@ wire_hot wire_err events_scan(batch_scan *s, const bool check) {
 
 static wire_err batch_begin(batch_scan *s, const uint8_t *body, size_t n, size_t items_max) {
     s->batch->bad_seq = 0;
-    if (n > UINT32_MAX)
+    if ((uint64_t)n > UINT32_MAX)
         return WIRE_ERR_LIMIT;
     s->body = body;
     s->r = (wire_reader){body, body + n};

@@ -165,6 +165,15 @@ static void test_batch_when_the_wall_clock_is_absurd_then_brought_back(void **st
     assert_true(batch.run.wall_us == WIRE_US_MAX);
 }
 
+/* Even the least id, with nothing defined at all. */
+static void test_batch_when_only_a_key_is_undefined_then_undefined(void **state) {
+    (void)state;
+    body_make(10, (wire_span)RAW(""));
+    body.n -= valid[EVENTS].n;
+    raw_bytes(&body, EVENTS, "\x22\x01\x0c\x4a\x01n", 6);
+    assert_int_equal(body_scan(), WIRE_ERR_UNDEFINED);
+}
+
 static void test_batch_when_not_protobuf_then_refused(void **state) {
     (void)state;
     static const wire_span bodies[] = {RAW(""), RAW("{\"events\":[]}"), RAW("<html>"), RAW("\xff"),
@@ -310,6 +319,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_batch_when_one_thing_is_wrong_then_that_error),
         cmocka_unit_test(test_batch_when_the_wall_clock_is_absurd_then_brought_back),
+        cmocka_unit_test(test_batch_when_only_a_key_is_undefined_then_undefined),
         cmocka_unit_test(test_batch_when_not_protobuf_then_refused),
         cmocka_unit_test(test_batch_when_at_a_limit_then_taken_and_one_more_refused),
         cmocka_unit_test(test_batch_when_there_is_no_room_for_items_then_limit),
