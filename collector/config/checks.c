@@ -36,13 +36,19 @@ static void tenancy_check(struct walk *walk) {
                    "the tenant is the certificate's CN when tls.client_auth is required; use one of the two");
 }
 
+/* Port 0 takes a free one each time, so two of them never meet. */
+static bool listens_alike(const char *a, const char *b) {
+    size_t n = a ? strlen(a) : 0;
+    return a && b && strcmp(a, b) == 0 && !(n >= 2 && strcmp(a + n - 2, ":0") == 0);
+}
+
 static void sizes_check(struct walk *walk) {
     const struct collector_config *config = walk->config;
     if (config->limits.decompressed_bytes < config->limits.body_bytes)
         root_wrong(walk, "limits.decompressed_bytes", "limits.body_bytes", "is less than limits.body_bytes");
     if (config->journal.keep_bytes >= config->journal.max_bytes)
         root_wrong(walk, "journal.keep_bytes", "journal.max_bytes", "has to be less than journal.max_bytes");
-    if (config->listen && config->admin.listen && strcmp(config->listen, config->admin.listen) == 0)
+    if (listens_alike(config->listen, config->admin.listen))
         root_wrong(walk, "admin.listen", "listen", "is the same as listen");
 }
 
