@@ -88,7 +88,7 @@ static bool batch_scan(struct intake *in, wire_span raw, struct fault *fault) {
     if (err == WIRE_OK)
         return true;
     uint64_t bad_seq = in->batch.bad_seq;
-    if (err == WIRE_ERR_VERSION) /* nothing is wrong with the events: they wait until this collector is newer */
+    if (err == WIRE_ERR_VERSION) /* the events may be fine: they wait until this collector is newer */
         fault_set(fault, 501, NULL, "%s; %u is", wire_strerror(err), WIRE_VERSION);
     else if (err == WIRE_ERR_LIMIT && bad_seq == 0) /* less at once may well be taken */
         fault_set(fault, 413, NULL, "the batch holds more than is allowed: %s", wire_strerror(err));
