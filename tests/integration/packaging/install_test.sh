@@ -59,7 +59,6 @@ only_wadi_exported() {
     echo "ok: exports"
 }
 
-nm -D "$WADI_BUILD_DIR"/sdk/packaging/libwadi.so | grep -q ' wadi_open$' || { echo "no wadi_open yet"; exit 77; }
 if [ "${1:-}" = subproject ]; then
     by_cmake "-DWADI_SUBPROJECT=$WADI_SOURCE_DIR"
     exit
