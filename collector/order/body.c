@@ -142,18 +142,6 @@ body_err body_open(body_reader *r, const journal_entry *entry, wire_span stored,
     return BODY_OK;
 }
 
-const wire_span *body_text(const body *b, uint32_t id) {
-    uint32_t low = 0, high = b->n_definitions;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (b->definitions[middle].id < id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < b->n_definitions && b->definitions[low].id == id ? &b->definitions[low].text : NULL;
-}
-
 uint32_t body_item_end(const body *b, uint32_t index) {
     const wire_item *first = &b->items[index];
     uint32_t end = index + 1;

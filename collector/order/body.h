@@ -12,20 +12,21 @@
 #include "wire.h"
 
 typedef struct body {
+    /* What every event is looked up by stands first: one cache line. */
     uint32_t refs;
-    journal_entry entry;
-    uint8_t *raw; /* the decompressed Batch */
     uint32_t n_items;
+    uint8_t *raw; /* the decompressed Batch */
     wire_item *items;
     int64_t *times;   /* event time of each item, in item order */
     uint32_t *sorted; /* item indices by (time, index); NULL: already in that order */
+    void *cache;
+    void (*cache_free)(void *cache);
+    journal_entry entry;
     uint32_t n_definitions;
     wire_definition *definitions; /* ascending ids */
     uint32_t n_contexts;
     wire_span *contexts;
     uint32_t *context_ids;
-    void *cache;
-    void (*cache_free)(void *cache);
 } body;
 
 /* Scratch to take bodies apart in; one a thread. NULL: out of memory. */
@@ -40,9 +41,6 @@ body_err body_open(body_reader *r, const journal_entry *entry, wire_span stored,
 
 body *body_ref(body *b);
 void body_unref(body *b);
-
-/* The definition with that id, NULL if none. */
-const wire_span *body_text(const body *b, uint32_t id);
 
 /* What an item adds to order.max_pending. */
 static inline uint64_t body_item_bytes(const wire_item *item) { return item->len + 16u; }

@@ -18,6 +18,7 @@ struct epoch_writer {
     sink_store store;
     epoch_naming naming;
     output *output;
+    jsonl *jsonl;
     output_codec codec;
     bool hold_all;
     bool open;    /* the last of `objects` is being written */
@@ -32,21 +33,6 @@ struct epoch_writer {
     sink_err err;
 };
 
-epoch_writer *epoch_writer_new(sink_store store, epoch_naming naming, output_codec codec) {
-    epoch_writer *w = calloc(1, sizeof *w);
-    if (!w)
-        return NULL;
-    w->store = store;
-    w->naming = naming;
-    w->codec = codec;
-    w->output = output_new(store, codec);
-    if (!w->output) {
-        free(w);
-        return NULL;
-    }
-    return w;
-}
-
 static void held_forget(epoch_writer *w) {
     for (size_t i = 0; i < w->n_held; i++)
         body_unref(w->held[i].body);
@@ -59,10 +45,27 @@ void epoch_writer_free(epoch_writer *w) {
         return;
     held_forget(w);
     output_free(w->output);
+    jsonl_free(w->jsonl);
     free(w->objects);
     free(w->held);
     free(w->scratch);
     free(w);
+}
+
+epoch_writer *epoch_writer_new(sink_store store, epoch_naming naming, output_codec codec) {
+    epoch_writer *w = calloc(1, sizeof *w);
+    if (!w)
+        return NULL;
+    w->store = store;
+    w->naming = naming;
+    w->codec = codec;
+    w->output = output_new(store, codec);
+    w->jsonl = jsonl_new();
+    if (!w->output || !w->jsonl) {
+        epoch_writer_free(w);
+        return NULL;
+    }
+    return w;
 }
 
 void epoch_writer_hold_all(epoch_writer *w, bool hold) { w->hold_all = hold; }
@@ -110,13 +113,15 @@ static sink_err object_finish(epoch_writer *w) {
 }
 
 static sink_err line_put(epoch_writer *w, const order_event *event, bool late) {
-    if (!jsonl_prepare(event->body))
+    if (!jsonl_prepare(w->jsonl, event->body))
         return SINK_ERR_MEMORY;
     char *at = output_reserve(w->output, jsonl_bytes_max(event));
     if (!at)
         return SINK_ERR_MEMORY;
     unsigned lines;
-    size_t n = jsonl_put(at, event, late, &lines);
+    size_t n = jsonl_put(w->jsonl, at, event, late, &lines);
+    if (n == 0)
+        return SINK_ERR_ENCODE;
     object_info *o = &w->objects[w->n_objects - 1];
     o->lines += lines;
     w->lines += lines;
@@ -129,8 +134,14 @@ static sink_err line_put(epoch_writer *w, const order_event *event, bool late) {
 /* Events in time order lie all over the memory: fetches what is needed soon, first the item and then the
  * event that it points to. */
 static void event_prefetch(const order_event *events, size_t i, size_t n) {
-    if (i + 2 * PREFETCH < n)
-        __builtin_prefetch(&events[i + 2 * PREFETCH].body->items[events[i + 2 * PREFETCH].index]);
+    if (i + 3 * PREFETCH < n)
+        __builtin_prefetch(events[i + 3 * PREFETCH].body);
+    if (i + 2 * PREFETCH < n) {
+        const body *b = events[i + 2 * PREFETCH].body;
+        __builtin_prefetch(&b->items[events[i + 2 * PREFETCH].index]);
+        __builtin_prefetch(b->cache);
+        __builtin_prefetch((const char *)b->cache + 64); /* at most behind it: a prefetch never faults */
+    }
     if (i + PREFETCH < n) {
         const body *b = events[i + PREFETCH].body;
         const uint8_t *event = b->raw + b->items[events[i + PREFETCH].index].off;

@@ -12,6 +12,7 @@
 #include "metrics.h"
 #include "ready.h"
 #include "sdk/src/base/clock.h"
+#include "thread.h"
 
 #define STEP_ENTRIES_MAX 256u
 #define POLL_MS 50 /* also how fast a stop is noticed, and how exact roll_interval is */
@@ -198,7 +199,9 @@ sink_err sink_start(const sink_options *opt, sink **ret_sink) {
     s->label = metrics_sink_add(opt->name);
     snprintf(s->component, sizeof s->component, "sink %.24s", opt->name);
     ready_set(s->component, false, "starting");
-    if (pthread_create(&s->thread, NULL, sink_main, s) != 0) {
+    char name[16];
+    snprintf(name, sizeof name, "sink-%.10s", opt->name);
+    if (thread_start(name, sink_main, s, &s->thread) != 0) {
         free(s);
         return SINK_ERR_IO;
     }

@@ -13,6 +13,7 @@
 #define SPAN(text) ((wire_span){(const uint8_t *)(text), strlen(text)})
 
 static uint8_t bytes[8192];
+static jsonl *encoder;
 
 /* Two events, a range of two tombstones between them, a context, and numbers settled elsewhere before. */
 static body *body_make(journal_entry *entry) {
@@ -73,7 +74,7 @@ static body *body_make(journal_entry *entry) {
     body *b = NULL;
     assert_int_equal(body_open(reader, entry, (wire_span){bytes, n}, &b), BODY_OK);
     body_reader_free(reader);
-    assert_true(jsonl_prepare(b));
+    assert_true(jsonl_prepare(encoder, b));
     return b;
 }
 
@@ -83,7 +84,7 @@ static json_t *lines_of(body *b, uint32_t index, bool late, unsigned expected) {
     size_t cap = jsonl_bytes_max(&event);
     char *out = malloc(cap);
     unsigned lines;
-    size_t n = jsonl_put(out, &event, late, &lines);
+    size_t n = jsonl_put(encoder, out, &event, late, &lines);
     assert_true(n <= cap);
     assert_int_equal(lines, expected);
     assert_int_equal(out[n - 1], '\n');
@@ -180,5 +181,8 @@ int main(void) {
         cmocka_unit_test(test_event_with_its_own_time_then_explicit_and_without_a_context),
         cmocka_unit_test(test_tombstones_and_gaps_then_one_line_a_range),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    encoder = jsonl_new();
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    jsonl_free(encoder);
+    return failed;
 }
