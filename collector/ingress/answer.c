@@ -81,7 +81,7 @@ size_t answer_format_text(const struct answer *answer, const char *message, char
 }
 
 wire_ack answer_fault_ack(const struct fault *fault, const char *collector, uint32_t retry_after_ms) {
-    wire_ack ack = {.status = fault_wire_status(fault->status), .refused_seq = fault->refused_seq};
+    wire_ack ack = {.status = fault_wire_status(fault), .refused_seq = fault->refused_seq};
     if (ack.status == WIRE_STATUS_RETRY)
         ack.retry_after_ms = retry_after_ms;
     snprintf(ack.collector, sizeof ack.collector, "%s", collector);

@@ -8,13 +8,14 @@ void fault_set(struct fault *fault, uint16_t status, const char *headers, const 
     fault->status = status;
     fault->headers = headers;
     fault->refused_seq = 0;
+    fault->unjudged = false;
     va_start(arguments, format);
     vsnprintf(fault->message, sizeof fault->message, format, arguments);
     va_end(arguments);
 }
 
-wire_status fault_wire_status(uint16_t status) {
-    switch (status) {
+wire_status fault_wire_status(const struct fault *fault) {
+    switch (fault->status) {
     case 401:
     case 403:
         return WIRE_STATUS_UNAUTHORIZED;
@@ -24,6 +25,6 @@ wire_status fault_wire_status(uint16_t status) {
     case 429:
         return WIRE_STATUS_RETRY;
     default:
-        return status >= 500 ? WIRE_STATUS_RETRY : WIRE_STATUS_REFUSED;
+        return fault->status >= 500 || fault->unjudged ? WIRE_STATUS_RETRY : WIRE_STATUS_REFUSED;
     }
 }

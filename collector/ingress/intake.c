@@ -80,6 +80,7 @@ static bool body_open(struct intake *in, const uint8_t *body, size_t n, uint8_t 
     }
     fault_set(fault, 400, NULL, "the body is not valid %s, or cut short",
               encoding == ENTRY_ZSTD ? "zstd" : "gzip");
+    fault->unjudged = true; /* compressed again it may be */
     return false;
 }
 

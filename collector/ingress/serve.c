@@ -57,6 +57,12 @@ static void answer_fault(struct connection *c, const struct fault *fault, bool c
     }
 }
 
+/* Nothing on this connection can be trusted any more. */
+static void answer_broken(struct connection *c, struct fault fault) {
+    fault.unjudged = fault.status == 400;
+    answer_fault(c, &fault, true);
+}
+
 /* ---- a complete batch --------------------------------------------------------------------------- */
 
 static bool journal_submit(struct connection *c, submission *sub) {
@@ -176,7 +182,7 @@ size_t serve_input(struct connection *c, const uint8_t *data, size_t n) {
             more = false;
             break;
         case REQUEST_FAULTY:
-            answer_fault(c, request_fault(c->request), true);
+            answer_broken(c, *request_fault(c->request));
             more = false;
             break;
         }
@@ -199,7 +205,7 @@ void serve_input_end(struct connection *c) {
     }
     fault_set(&fault, 400, NULL, "the connection ended within the request, after %zu bytes of its body",
               request_body_received(c->request));
-    answer_fault(c, &fault, true);
+    answer_broken(c, fault);
 }
 
 void serve_expire(struct connection *c) {

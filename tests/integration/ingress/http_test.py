@@ -4,7 +4,7 @@ import gzip
 import hashlib
 
 import rig
-from rig import OK, REFUSED, UNAUTHORIZED, batch, request, zstd
+from rig import OK, REFUSED, RETRY, UNAUTHORIZED, batch, request, zstd
 
 
 def chunks(body, sizes, extension=b"", trailers=b""):
@@ -241,6 +241,8 @@ class Malformed(rig.RigTest):
         self.assertIsNotNone(answer, "no answer")
         self.assertEqual(answer.status, status, answer.body)
         self.assertEqual(answer.headers["connection"], "close")
+        if answer.ack and status in (400, 501, 505):
+            self.assertEqual(answer.ack.status, RETRY, "a device gives events up for what is refused")
         self.assertTrue(client.ended(), "something was read behind it")
 
     def test_malformed_then_400_and_closed(self):

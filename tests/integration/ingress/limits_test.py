@@ -1,26 +1,33 @@
 """Limits and deadlines: who is slow, large or too many is told so, and nobody else notices."""
 
+import os
+import resource
 import socket
 
 import rig
 from rig import OK, RETRY, batch, request
 
 
-class Slow(rig.RigTest):
-    options = {"handshake_us": 300_000, "header_us": 300_000, "body_us": 300_000, "idle_us": 600_000}
+class SlowHandshake(rig.RigTest):
+    options = {"handshake_us": 1_500_000}
 
     def test_no_handshake_then_closed(self):
-        for first in (b"", b"\x16", b"\x16\x03\x01\x02\x00\x01"):
-            client = self.client(plain=True)
+        clients = [self.client(plain=True) for _ in range(3)]
+        for client, first in zip(clients, (b"", b"\x16", b"\x16\x03\x01\x02\x00\x01")):
             client.send(first)
+        for client in clients:
             client.ended()
         self.assert_served()
 
+
+class Slow(rig.RigTest):
+    options = {"header_us": 400_000, "body_us": 400_000, "idle_us": 2_000_000}
+
     def test_idle_then_closed_without_a_word(self):
-        self.assertTrue(self.client().ended())
-        client = self.client()
-        self.assert_served(client)
-        self.assertTrue(client.ended())
+        fresh, used = self.client(), self.client()
+        self.assert_served(used)
+        self.assertTrue(fresh.ended())
+        self.assertTrue(used.ended())
 
     def test_slow_header_then_408(self):
         for part in (b"P", request(batch())[:20], b"\r\n"):
@@ -135,6 +142,20 @@ class Many(rig.RigTest):
         while not self.rig.lines.empty() or len(loops) < 10:
             loops.append(self.rig.submission()["loop"])
         self.assertEqual(sorted(loops[-10:]), ["0"] * 5 + ["1"] * 5)
+
+
+class Descriptors(rig.RigTest):
+    def test_no_descriptor_left_then_accepted_when_there_is_one(self):
+        pid = self.rig.process.pid
+        clients = [self.client() for _ in range(10)]
+        used = len(os.listdir(f"/proc/{pid}/fd"))
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (used, used))
+        waiting = self.client(plain=True)
+        for client in clients:
+            self.assert_served(client)
+        clients.pop().socket.close()
+        waiting.start_tls()
+        self.assert_served(waiting)
 
 
 class Buffered(rig.RigTest):

@@ -103,6 +103,15 @@ static void test_faults_then_what_a_device_should_conclude(void **state) {
     }
 }
 
+static void test_broken_http_then_the_batch_is_not_refused(void **state) {
+    (void)state;
+    struct fault fault;
+    fault_set(&fault, 400, NULL, "no host");
+    assert_int_equal(fault_wire_status(&fault), WIRE_STATUS_REFUSED);
+    fault.unjudged = true;
+    assert_int_equal(fault_wire_status(&fault), WIRE_STATUS_RETRY);
+}
+
 static void test_date_then_as_http_wants_it(void **state) {
     (void)state;
     char date[ANSWER_DATE_BYTES];
@@ -120,6 +129,7 @@ int main(void) {
         cmocka_unit_test(test_longest_ack_then_it_fits),
         cmocka_unit_test(test_retry_after_then_whole_seconds_and_at_least_one),
         cmocka_unit_test(test_faults_then_what_a_device_should_conclude),
+        cmocka_unit_test(test_broken_http_then_the_batch_is_not_refused),
         cmocka_unit_test(test_date_then_as_http_wants_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

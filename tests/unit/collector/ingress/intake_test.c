@@ -100,6 +100,7 @@ static void test_bad_event_then_its_number(void **state) {
     (void)state;
     static const char bad[] = BATCH_HEAD EVENT BAD_EVENT EVENT;
     assert_refused(bad, sizeof bad - 1, ENTRY_PLAIN, 400, 6);
+    assert_false(fault.unjudged);
 }
 
 static void test_more_than_is_allowed_then_413(void **state) {
@@ -135,6 +136,7 @@ static void test_wrong_encoding_then_400(void **state) {
     assert_refused(out, n, ENTRY_GZIP, 400, 0);
     assert_refused(out, n, ENTRY_PLAIN, 400, 0);
     assert_refused(out, n - 1, ENTRY_ZSTD, 400, 0);
+    assert_true(fault.unjudged);
     assert_refused(out, 0, ENTRY_ZSTD, 400, 0);
     assert_refused(out, 0, ENTRY_GZIP, 400, 0);
 }
