@@ -24,14 +24,13 @@ struct base_lmdb {
 static MDB_txn *raw_txn(base_lmdb_txn *txn) { return (MDB_txn *)txn; }
 static MDB_cursor *raw_cursor(base_lmdb_cursor *cursor) { return (MDB_cursor *)cursor; }
 static base_lmdb *txn_env(base_lmdb_txn *txn) { return mdb_env_get_userctx(mdb_txn_env(raw_txn(txn))); }
-static base_lmdb *cursor_env(base_lmdb_cursor *cursor)
-{
+static base_lmdb *cursor_env(base_lmdb_cursor *cursor) {
     return txn_env((base_lmdb_txn *)mdb_cursor_txn(raw_cursor(cursor)));
 }
-static MDB_val raw_val(base_lmdb_val val)
-{
+static MDB_val raw_val(base_lmdb_val val) {
     MDB_val raw = {.mv_size = val.n};
-    memcpy(&raw.mv_data, &val.data, sizeof raw.mv_data); /* LMDB's type lacks a const; it writes nothing there */
+    memcpy(&raw.mv_data, &val.data,
+           sizeof raw.mv_data); /* LMDB's type lacks a const; it writes nothing there */
     return raw;
 }
 
@@ -39,8 +38,7 @@ static MDB_val raw_val(base_lmdb_val val)
  * under way in this thread; what LMDB held in its hands then is lost, and the environment is given up. */
 static _Thread_local jmp_buf guard;
 
-static void assert_failed(MDB_env *env, const char *text)
-{
+static void assert_failed(MDB_env *env, const char *text) {
     (void)text;
     base_lmdb *self = mdb_env_get_userctx(env);
     if (self != NULL)
@@ -48,14 +46,13 @@ static void assert_failed(MDB_env *env, const char *text)
     longjmp(guard, 1);
 }
 
-#define GUARDED(self)                            \
-    do {                                         \
-        if ((self)->dead || setjmp(guard) != 0)  \
-            return BASE_LMDB_CORRUPT;            \
+#define GUARDED(self)                           \
+    do {                                        \
+        if ((self)->dead || setjmp(guard) != 0) \
+            return BASE_LMDB_CORRUPT;           \
     } while (0)
 
-const char *base_lmdb_strerror(base_lmdb_err err)
-{
+const char *base_lmdb_strerror(base_lmdb_err err) {
     static const char *const texts[] = {
         [BASE_LMDB_OK] = "ok",
         [BASE_LMDB_FULL] = "the database is full",
@@ -69,18 +66,20 @@ const char *base_lmdb_strerror(base_lmdb_err err)
     return (size_t)err < sizeof texts / sizeof texts[0] ? texts[err] : "unknown";
 }
 
-/* LMDB reports a short write as EIO. */
-static bool space_is_out(base_lmdb *self)
-{
+/* LMDB reports a short write as EIO: of a full file system, or at the process's limit of file sizes. */
+static bool space_is_out(base_lmdb *self) {
     int fd = -1;
+    struct stat st;
     struct statvfs fs;
-    if (self == NULL || mdb_env_get_fd(self->env, &fd) != 0 || fstatvfs(fd, &fs) != 0)
+    struct rlimit limit;
+    if (self == NULL || mdb_env_get_fd(self->env, &fd) != 0 || fstat(fd, &st) != 0 || fstatvfs(fd, &fs) != 0)
         return false;
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && (uint64_t)st.st_size + SPACE_LOW_BYTES > limit.rlim_cur)
+        return true;
     return (uint64_t)fs.f_bavail * fs.f_frsize < SPACE_LOW_BYTES;
 }
 
-static base_lmdb_err err_map(base_lmdb *self, int rc)
-{
+static base_lmdb_err err_map(base_lmdb *self, int rc) {
     switch (rc) {
     case 0:
         return BASE_LMDB_OK;
@@ -117,8 +116,7 @@ static base_lmdb_err err_map(base_lmdb *self, int rc)
 /* ---- opening ------------------------------------------------------------------------------------ */
 
 /* Only after mdb_env_open: before it, LMDB takes the zeros for a damaged file. */
-static bool reserve_disk(MDB_env *env, size_t bytes)
-{
+static bool reserve_disk(MDB_env *env, size_t bytes) {
     int fd = -1;
     struct stat st;
     struct rlimit limit;
@@ -133,8 +131,7 @@ static bool reserve_disk(MDB_env *env, size_t bytes)
     return fallocate(fd, 0, from, (off_t)bytes - from) == 0;
 }
 
-static int dbs_open(base_lmdb *self, const base_lmdb_options *opt)
-{
+static int dbs_open(base_lmdb *self, const base_lmdb_options *opt) {
     MDB_txn *txn = NULL;
     int rc = mdb_txn_begin(self->env, NULL, 0, &txn);
     if (rc != 0)
@@ -152,8 +149,24 @@ static int dbs_open(base_lmdb *self, const base_lmdb_options *opt)
     return mdb_txn_commit(txn);
 }
 
-static base_lmdb_err env_open(base_lmdb *self, const base_lmdb_options *opt)
-{
+/* A file that was cut: LMDB would map it, and a look behind its end would be a SIGBUS. The walk over all
+ * pages, with pread and before LMDB maps the file, belongs here, too. */
+static int file_check(const base_lmdb *self) {
+    int fd = -1;
+    struct stat st;
+    MDB_stat pages;
+    MDB_envinfo info;
+    int rc = mdb_env_get_fd(self->env, &fd);
+    if (rc == 0)
+        rc = mdb_env_info(self->env, &info);
+    if (rc == 0)
+        rc = mdb_env_stat(self->env, &pages);
+    if (rc != 0 || fstat(fd, &st) != 0)
+        return rc != 0 ? rc : errno;
+    return (uint64_t)st.st_size / pages.ms_psize > info.me_last_pgno ? 0 : MDB_CORRUPTED;
+}
+
+static base_lmdb_err env_open(base_lmdb *self, const base_lmdb_options *opt) {
     GUARDED(self);
     unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | (opt->readers ? 0 : MDB_NOLOCK);
     int rc = mdb_env_create(&self->env);
@@ -168,12 +181,13 @@ static base_lmdb_err env_open(base_lmdb *self, const base_lmdb_options *opt)
     if (rc == 0)
         rc = mdb_env_open(self->env, opt->path, flags, 0600);
     if (rc == 0)
+        rc = file_check(self);
+    if (rc == 0)
         rc = dbs_open(self, opt);
     return err_map(NULL, rc);
 }
 
-base_lmdb_err base_lmdb_open(const base_lmdb_options *opt, base_lmdb **ret_env, bool *ret_reserved)
-{
+base_lmdb_err base_lmdb_open(const base_lmdb_options *opt, base_lmdb **ret_env, bool *ret_reserved) {
     if (opt->n_dbs == 0 || opt->n_dbs > BASE_LMDB_DBS_MAX)
         return BASE_LMDB_SYSTEM;
     base_lmdb *self = calloc(1, sizeof *self);
@@ -194,8 +208,7 @@ base_lmdb_err base_lmdb_open(const base_lmdb_options *opt, base_lmdb **ret_env, 
     return BASE_LMDB_OK;
 }
 
-void base_lmdb_close(base_lmdb *env)
-{
+void base_lmdb_close(base_lmdb *env) {
     if (env == NULL)
         return;
     if (env->env != NULL)
@@ -209,8 +222,7 @@ uint64_t base_lmdb_map_bytes(const base_lmdb *env) { return env->map_bytes; }
 
 /* ---- transactions ------------------------------------------------------------------------------- */
 
-base_lmdb_err base_lmdb_begin(base_lmdb *env, bool write, base_lmdb_txn **ret_txn)
-{
+base_lmdb_err base_lmdb_begin(base_lmdb *env, bool write, base_lmdb_txn **ret_txn) {
     GUARDED(env);
     MDB_txn *txn = NULL;
     int rc = mdb_txn_begin(env->env, NULL, write ? 0 : MDB_RDONLY, &txn);
@@ -219,29 +231,25 @@ base_lmdb_err base_lmdb_begin(base_lmdb *env, bool write, base_lmdb_txn **ret_tx
     return err_map(env, rc);
 }
 
-base_lmdb_err base_lmdb_commit(base_lmdb_txn *txn)
-{
+base_lmdb_err base_lmdb_commit(base_lmdb_txn *txn) {
     base_lmdb *env = txn_env(txn);
     GUARDED(env);
     return err_map(env, mdb_txn_commit(raw_txn(txn)));
 }
 
-static base_lmdb_err txn_abort(base_lmdb_txn *txn)
-{
+static base_lmdb_err txn_abort(base_lmdb_txn *txn) {
     GUARDED(txn_env(txn));
     mdb_txn_abort(raw_txn(txn));
     return BASE_LMDB_OK;
 }
 
-void base_lmdb_abort(base_lmdb_txn *txn)
-{
+void base_lmdb_abort(base_lmdb_txn *txn) {
     if (txn != NULL)
         (void)txn_abort(txn);
 }
 
 base_lmdb_err base_lmdb_get(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, base_lmdb_val *ret_val,
-                            bool *ret_found)
-{
+                            bool *ret_found) {
     base_lmdb *env = txn_env(txn);
     GUARDED(env);
     MDB_val k = raw_val(key), v;
@@ -257,17 +265,15 @@ base_lmdb_err base_lmdb_get(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, 
     return err_map(env, rc);
 }
 
-base_lmdb_err base_lmdb_put(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, base_lmdb_val val)
-{
+base_lmdb_err base_lmdb_put(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, base_lmdb_val val) {
     base_lmdb *env = txn_env(txn);
     GUARDED(env);
     MDB_val k = raw_val(key), v = raw_val(val);
     return err_map(env, mdb_put(raw_txn(txn), env->dbs[db], &k, &v, 0));
 }
 
-static base_lmdb_err put_reserved(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, size_t n, unsigned flags,
-                                  void **ret_data)
-{
+static base_lmdb_err put_reserved(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, size_t n,
+                                  unsigned flags, void **ret_data) {
     base_lmdb *env = txn_env(txn);
     GUARDED(env);
     MDB_val k = raw_val(key), v = {.mv_size = n};
@@ -277,18 +283,17 @@ static base_lmdb_err put_reserved(base_lmdb_txn *txn, unsigned db, base_lmdb_val
     return err_map(env, rc);
 }
 
-base_lmdb_err base_lmdb_reserve(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, size_t n, void **ret_data)
-{
+base_lmdb_err base_lmdb_reserve(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, size_t n,
+                                void **ret_data) {
     return put_reserved(txn, db, key, n, 0, ret_data);
 }
 
-base_lmdb_err base_lmdb_append(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, size_t n, void **ret_data)
-{
+base_lmdb_err base_lmdb_append(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, size_t n,
+                               void **ret_data) {
     return put_reserved(txn, db, key, n, MDB_APPEND, ret_data);
 }
 
-base_lmdb_err base_lmdb_del(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, bool *ret_found)
-{
+base_lmdb_err base_lmdb_del(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, bool *ret_found) {
     base_lmdb *env = txn_env(txn);
     GUARDED(env);
     MDB_val k = raw_val(key);
@@ -300,8 +305,7 @@ base_lmdb_err base_lmdb_del(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, 
 
 /* ---- cursors -------------------------------------------------------------------------------------- */
 
-base_lmdb_err base_lmdb_cursor_open(base_lmdb_txn *txn, unsigned db, base_lmdb_cursor **ret_cursor)
-{
+base_lmdb_err base_lmdb_cursor_open(base_lmdb_txn *txn, unsigned db, base_lmdb_cursor **ret_cursor) {
     base_lmdb *env = txn_env(txn);
     GUARDED(env);
     MDB_cursor *cursor = NULL;
@@ -311,15 +315,13 @@ base_lmdb_err base_lmdb_cursor_open(base_lmdb_txn *txn, unsigned db, base_lmdb_c
     return err_map(env, rc);
 }
 
-void base_lmdb_cursor_close(base_lmdb_cursor *cursor)
-{
+void base_lmdb_cursor_close(base_lmdb_cursor *cursor) {
     if (cursor != NULL && !cursor_env(cursor)->dead)
         mdb_cursor_close(raw_cursor(cursor));
 }
 
 base_lmdb_err base_lmdb_cursor_move(base_lmdb_cursor *cursor, base_lmdb_move move, base_lmdb_val *key,
-                                    base_lmdb_val *ret_val, bool *ret_found)
-{
+                                    base_lmdb_val *ret_val, bool *ret_found) {
     static const MDB_cursor_op ops[] = {
         [BASE_LMDB_FIRST] = MDB_FIRST, [BASE_LMDB_LAST] = MDB_LAST,  [BASE_LMDB_NEXT] = MDB_NEXT,
         [BASE_LMDB_PREV] = MDB_PREV,   [BASE_LMDB_AT] = MDB_SET_KEY, [BASE_LMDB_AT_LEAST] = MDB_SET_RANGE,
@@ -340,8 +342,7 @@ base_lmdb_err base_lmdb_cursor_move(base_lmdb_cursor *cursor, base_lmdb_move mov
     return err_map(env, rc);
 }
 
-base_lmdb_err base_lmdb_cursor_del(base_lmdb_cursor *cursor)
-{
+base_lmdb_err base_lmdb_cursor_del(base_lmdb_cursor *cursor) {
     base_lmdb *env = cursor_env(cursor);
     GUARDED(env);
     return err_map(env, mdb_cursor_del(raw_cursor(cursor), 0));
@@ -349,8 +350,7 @@ base_lmdb_err base_lmdb_cursor_del(base_lmdb_cursor *cursor)
 
 /* ---- space ------------------------------------------------------------------------------------------ */
 
-base_lmdb_err base_lmdb_used(base_lmdb_txn *txn, uint64_t *ret_bytes)
-{
+base_lmdb_err base_lmdb_used(base_lmdb_txn *txn, uint64_t *ret_bytes) {
     base_lmdb *env = txn_env(txn);
     GUARDED(env);
     uint64_t pages = 2; /* LMDB's two headers */

@@ -2,11 +2,12 @@
  *
  * Always synced commits, never MDB_WRITEMAP. LMDB's own asserts, which a damaged file can trip, end the call
  * with BASE_LMDB_CORRUPT instead of the process; the environment is then dead: every later call says so,
- * and only base_lmdb_close is of use. A file is opened at most once in a process, and never used after a fork.
+ * and only base_lmdb_close is of use. A file is opened at most once in a process, and never used after a
+ * fork.
  *
- * Threads: without `readers` everything comes from one thread at a time (MDB_NOLOCK: the caller's own lock on the
- * directory is the lock), and no read transaction stays open over a write transaction. With `readers`, LMDB's lock
- * file serves: one writer, and readers in other threads, a transaction each. */
+ * Threads: without `readers` everything comes from one thread at a time (MDB_NOLOCK: the caller's own lock on
+ * the directory is the lock), and no read transaction stays open over a write transaction. With `readers`,
+ * LMDB's lock file serves: one writer, and readers in other threads, a transaction each. */
 #ifndef BASE_LMDB_H
 #define BASE_LMDB_H
 
@@ -18,13 +19,13 @@
 
 typedef enum base_lmdb_err {
     BASE_LMDB_OK = 0,
-    BASE_LMDB_FULL,       /* the map: abort the transaction, make room, try again */
-    BASE_LMDB_NO_SPACE,   /* the file system */
-    BASE_LMDB_IO,         /* the disk failed; nothing of the transaction counts */
-    BASE_LMDB_CORRUPT,    /* not LMDB's file, of another word size or version, or damaged */
+    BASE_LMDB_FULL,     /* the map: abort the transaction, make room, try again */
+    BASE_LMDB_NO_SPACE, /* the file system */
+    BASE_LMDB_IO,       /* the disk failed; nothing of the transaction counts */
+    BASE_LMDB_CORRUPT,  /* not LMDB's file, of another word size or version, or damaged */
     BASE_LMDB_MEMORY,
     BASE_LMDB_PERMISSION,
-    BASE_LMDB_SYSTEM,     /* anything else */
+    BASE_LMDB_SYSTEM, /* anything else */
 } base_lmdb_err;
 
 const char *base_lmdb_strerror(base_lmdb_err err);
@@ -39,12 +40,12 @@ typedef struct base_lmdb_db {
 } base_lmdb_db;
 
 typedef struct base_lmdb_options {
-    const char *path;       /* a file, made with mode 0600 */
-    size_t map_bytes;       /* limit of the file; grown silently to what the file already uses */
+    const char *path;        /* a file, made with mode 0600 */
+    size_t map_bytes;        /* limit of the file; grown silently to what the file already uses */
     const base_lmdb_db *dbs; /* db indexes of the calls below are indexes of this array */
     size_t n_dbs;
-    bool readers;           /* see Threads */
-    bool preallocate;       /* reserve map_bytes on disk; where the file system refuses, *ret_reserved says so */
+    bool readers;     /* see Threads */
+    bool preallocate; /* reserve map_bytes on disk; where the file system refuses, *ret_reserved says so */
 } base_lmdb_options;
 
 /* A borrowed value: valid until the transaction ends or the next write in it. */
@@ -68,10 +69,12 @@ base_lmdb_err base_lmdb_get(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, 
                             bool *ret_found);
 base_lmdb_err base_lmdb_put(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, base_lmdb_val val);
 /* As put, but hands out n bytes to fill before the next call with this transaction. */
-base_lmdb_err base_lmdb_reserve(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, size_t n, void **ret_data);
+base_lmdb_err base_lmdb_reserve(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, size_t n,
+                                void **ret_data);
 /* The same for a key above all that are there: pages are filled to the end. */
 base_lmdb_err base_lmdb_append(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, size_t n, void **ret_data);
-base_lmdb_err base_lmdb_del(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, bool *ret_found); /* may be NULL */
+base_lmdb_err base_lmdb_del(base_lmdb_txn *txn, unsigned db, base_lmdb_val key,
+                            bool *ret_found); /* may be NULL */
 
 /* A cursor belongs to its transaction: close it before commit or abort. */
 base_lmdb_err base_lmdb_cursor_open(base_lmdb_txn *txn, unsigned db, base_lmdb_cursor **ret_cursor);

@@ -4,8 +4,7 @@
 #include <stdint.h>
 #include <sys/random.h>
 
-bool base_random(void *out, size_t n)
-{
+bool base_random(void *out, size_t n) {
     uint8_t *at = out;
     while (n > 0) {
         ssize_t got = getrandom(at, n, 0);

@@ -1,4 +1,5 @@
-/* Random bytes from the kernel: parent and forked child, and clones once they run, never share them. Any thread. */
+/* Random bytes from the kernel: parent and forked child, and clones once they run, never share them. Any
+ * thread. */
 #ifndef BASE_RANDOM_H
 #define BASE_RANDOM_H
 

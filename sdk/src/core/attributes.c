@@ -4,14 +4,12 @@
 #include <string.h>
 #include <sys/utsname.h>
 
-static bool text_fits(const char *text, size_t least)
-{
+static bool text_fits(const char *text, size_t least) {
     size_t n = strnlen(text, WDI_ATTRIBUTE_BYTES_MAX + 1);
     return n >= least && n <= WDI_ATTRIBUTE_BYTES_MAX;
 }
 
-static void text_set(char out[WDI_ATTRIBUTE_BYTES_MAX + 1], const char *text)
-{
+static void text_set(char out[WDI_ATTRIBUTE_BYTES_MAX + 1], const char *text) {
     size_t n = strnlen(text, WDI_ATTRIBUTE_BYTES_MAX);
     memcpy(out, text, n);
     out[n] = '\0';
@@ -19,10 +17,10 @@ static void text_set(char out[WDI_ATTRIBUTE_BYTES_MAX + 1], const char *text)
 
 static wire_span span_of(const char *text) { return (wire_span){(const uint8_t *)text, strlen(text)}; }
 
-/* ---- the SDK's own ------------------------------------------------------------------------------------------ */
+/* ---- the SDK's own
+ * ------------------------------------------------------------------------------------------ */
 
-static void own_add(wdi_attributes *a, const char *key, const char *value)
-{
+static void own_add(wdi_attributes *a, const char *key, const char *value) {
     if (value == NULL || value[0] == '\0')
         return;
     text_set(a->list[a->n].key, key);
@@ -30,8 +28,7 @@ static void own_add(wdi_attributes *a, const char *key, const char *value)
     a->n_own = ++a->n;
 }
 
-wadi_err wdi_attributes_init(wdi_attributes *a, const char *app, const char *app_version)
-{
+wadi_err wdi_attributes_init(wdi_attributes *a, const char *app, const char *app_version) {
     struct utsname system;
     memset(a, 0, sizeof *a);
     if (pthread_mutex_init(&a->lock, NULL) != 0)
@@ -48,10 +45,10 @@ wadi_err wdi_attributes_init(wdi_attributes *a, const char *app, const char *app
 
 void wdi_attributes_fini(wdi_attributes *a) { pthread_mutex_destroy(&a->lock); }
 
-/* ---- changing ------------------------------------------------------------------------------------------------- */
+/* ---- changing
+ * ------------------------------------------------------------------------------------------------- */
 
-static wadi_err publish(wdi_attributes *a, wdi_tracker *tracker)
-{
+static wadi_err publish(wdi_attributes *a, wdi_tracker *tracker) {
     wire_attribute list[WDI_ATTRIBUTES_OWN + WDI_ATTRIBUTES_MAX];
     size_t n = 0;
     for (size_t i = 0; i < a->n; i++)
@@ -66,16 +63,14 @@ static wadi_err publish(wdi_attributes *a, wdi_tracker *tracker)
     return err;
 }
 
-wadi_err wdi_attributes_publish(wdi_attributes *a, wdi_tracker *tracker)
-{
+wadi_err wdi_attributes_publish(wdi_attributes *a, wdi_tracker *tracker) {
     pthread_mutex_lock(&a->lock);
     wadi_err err = publish(a, tracker);
     pthread_mutex_unlock(&a->lock);
     return err;
 }
 
-wadi_err wdi_attributes_user(wdi_attributes *a, wdi_tracker *tracker, const char *user)
-{
+wadi_err wdi_attributes_user(wdi_attributes *a, wdi_tracker *tracker, const char *user) {
     char before[sizeof a->user];
     user = user != NULL ? user : "";
     if (!text_fits(user, 0))
@@ -90,8 +85,7 @@ wadi_err wdi_attributes_user(wdi_attributes *a, wdi_tracker *tracker, const char
     return err;
 }
 
-static size_t key_find(const wdi_attributes *a, const char *key)
-{
+static size_t key_find(const wdi_attributes *a, const char *key) {
     size_t i = 0;
     while (i < a->n && strcmp(a->list[i].key, key) != 0)
         i++;
@@ -99,8 +93,8 @@ static size_t key_find(const wdi_attributes *a, const char *key)
 }
 
 /* Takes the attribute out, or puts another value in; the last slot of the list is for what was there. */
-static wadi_err attribute_change(wdi_attributes *a, wdi_tracker *tracker, const char *key, const char *value)
-{
+static wadi_err attribute_change(wdi_attributes *a, wdi_tracker *tracker, const char *key,
+                                 const char *value) {
     size_t at = key_find(a, key);
     size_t n = a->n;
     wdi_attribute before = a->list[at < n ? at : 0];
@@ -126,8 +120,7 @@ static wadi_err attribute_change(wdi_attributes *a, wdi_tracker *tracker, const 
     return err;
 }
 
-wadi_err wdi_attributes_set(wdi_attributes *a, wdi_tracker *tracker, const char *key, const char *value)
-{
+wadi_err wdi_attributes_set(wdi_attributes *a, wdi_tracker *tracker, const char *key, const char *value) {
     if (key == NULL || !text_fits(key, 1) || (value != NULL && !text_fits(value, 0)))
         return WADI_ERR_INVALID;
     pthread_mutex_lock(&a->lock);

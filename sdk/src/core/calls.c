@@ -5,15 +5,13 @@
 
 #include "sdk/src/base/clock.h"
 
-static wadi_err handle_check(const wadi *w)
-{
+static wadi_err handle_check(const wadi *w) {
     if (w == NULL)
         return WADI_ERR_INVALID;
     return wdi_tracker_forked(&w->tracker) ? WADI_ERR_FORKED : WADI_OK;
 }
 
-wadi_err wadi_flush(wadi *w)
-{
+wadi_err wadi_flush(wadi *w) {
     wadi_err err = handle_check(w);
     if (err != WADI_OK)
         return err;
@@ -22,12 +20,12 @@ wadi_err wadi_flush(wadi *w)
     return WADI_OK;
 }
 
-wadi_err wadi_wait(wadi *w, wadi_ticket ticket, wadi_level level, uint32_t timeout_ms)
-{
+wadi_err wadi_wait(wadi *w, wadi_ticket ticket, wadi_level level, uint32_t timeout_ms) {
     wadi_err err = handle_check(w);
     if (err != WADI_OK)
         return err;
-    if (ticket == 0 || ticket > wdi_ring_tail(&w->tracker.ring) || (level != WADI_DISK && level != WADI_ACKED))
+    if (ticket == 0 || ticket > wdi_ring_tail(&w->tracker.ring) ||
+        (level != WADI_DISK && level != WADI_ACKED))
         return WADI_ERR_INVALID;
     err = wdi_progress_ask(&w->progress, ticket, level);
     if (err != WADI_ERR_TIMEOUT || timeout_ms == 0)
@@ -38,20 +36,17 @@ wadi_err wadi_wait(wadi *w, wadi_ticket ticket, wadi_level level, uint32_t timeo
     return wdi_progress_wait(&w->progress, ticket, level, base_mono_us() + (uint64_t)timeout_ms * 1000);
 }
 
-wadi_err wadi_identify(wadi *w, const char *user)
-{
+wadi_err wadi_identify(wadi *w, const char *user) {
     wadi_err err = handle_check(w);
     return err == WADI_OK ? wdi_attributes_user(&w->attributes, &w->tracker, user) : err;
 }
 
-wadi_err wadi_set_context(wadi *w, const char *key, const char *value)
-{
+wadi_err wadi_set_context(wadi *w, const char *key, const char *value) {
     wadi_err err = handle_check(w);
     return err == WADI_OK ? wdi_attributes_set(&w->attributes, &w->tracker, key, value) : err;
 }
 
-wadi_err wadi_stats_get(wadi *w, wadi_stats *ret_stats)
-{
+wadi_err wadi_stats_get(wadi *w, wadi_stats *ret_stats) {
     wadi_stats stats;
     wadi_err err = handle_check(w);
     if (err != WADI_OK)
@@ -66,8 +61,7 @@ wadi_err wadi_stats_get(wadi *w, wadi_stats *ret_stats)
     return WADI_OK;
 }
 
-wadi_err wadi_installation(wadi *w, char ret_hex[33])
-{
+wadi_err wadi_installation(wadi *w, char ret_hex[33]) {
     static const char digits[] = "0123456789abcdef";
     wadi_err err = handle_check(w);
     if (err != WADI_OK)

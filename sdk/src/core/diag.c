@@ -3,8 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-void wdi_diagf(const wdi_diag *diag, wadi_diag_level level, const char *format, ...)
-{
+void wdi_diagf(const wdi_diag *diag, wadi_diag_level level, const char *format, ...) {
     char line[WDI_DIAG_BYTES_MAX];
     va_list args;
     if (diag == NULL || diag->fn == NULL || level > diag->level)

@@ -4,10 +4,10 @@
 
 #include "schemas/wire/wire.h"
 
-/* ---- one record ------------------------------------------------------------------------------------------------ */
+/* ---- one record
+ * ------------------------------------------------------------------------------------------------ */
 
-static wadi_err definition_put(wdi_store *store, const wdi_record *r)
-{
+static wadi_err definition_put(wdi_store *store, const wdi_record *r) {
     uint32_t id = 0;
     if (r->n <= sizeof id)
         return WADI_ERR_INVALID;
@@ -16,8 +16,7 @@ static wadi_err definition_put(wdi_store *store, const wdi_record *r)
     return wdi_store_put_definition(store, id, r->data + sizeof id, r->n - sizeof id);
 }
 
-static wadi_err context_put(wdi_store *store, const wdi_record *r)
-{
+static wadi_err context_put(wdi_store *store, const wdi_record *r) {
     wire_context_view view;
     if (wire_context_scan((wire_span){r->data, r->n}, &view) != WIRE_OK)
         return WADI_ERR_INVALID;
@@ -25,8 +24,7 @@ static wadi_err context_put(wdi_store *store, const wdi_record *r)
 }
 
 /* A record that the store refuses as such is skipped: it would block the way for good. */
-static wadi_err record_put(wdi_store *store, const wdi_record *r, wdi_drain_stats *stats)
-{
+static wadi_err record_put(wdi_store *store, const wdi_record *r, wdi_drain_stats *stats) {
     wadi_err err = WADI_ERR_INVALID;
     switch (r->kind) {
     case WDI_RECORD_EVENT:
@@ -47,8 +45,7 @@ static wadi_err record_put(wdi_store *store, const wdi_record *r, wdi_drain_stat
 }
 
 /* Room first: dropping is what makes it. */
-static wadi_err txn_begin(wdi_store *store)
-{
+static wadi_err txn_begin(wdi_store *store) {
     bool more = true;
     while (more) {
         wadi_err err = wdi_store_quota_step(store, &more);
@@ -58,11 +55,12 @@ static wadi_err txn_begin(wdi_store *store)
     return wdi_store_begin(store);
 }
 
-/* ---- the ring --------------------------------------------------------------------------------------------------- */
+/* ---- the ring
+ * --------------------------------------------------------------------------------------------------- */
 
 /* One transaction. *ret_state: why it stopped; RECORD: it was full. */
-static wadi_err ring_step(wdi_store *store, wdi_ring *ring, wdi_drain_stats *stats, wdi_ring_state *ret_state)
-{
+static wadi_err ring_step(wdi_store *store, wdi_ring *ring, wdi_drain_stats *stats,
+                          wdi_ring_state *ret_state) {
     const size_t bytes_max = wdi_store_txn_bytes_max(store);
     wdi_record record;
     wdi_drain_stats counted = *stats;
@@ -91,8 +89,7 @@ static wadi_err ring_step(wdi_store *store, wdi_ring *ring, wdi_drain_stats *sta
     return WADI_OK;
 }
 
-wadi_err wdi_drain_ring(wdi_store *store, wdi_ring *ring, wdi_drain_stats *stats, bool *ret_blocked)
-{
+wadi_err wdi_drain_ring(wdi_store *store, wdi_ring *ring, wdi_drain_stats *stats, bool *ret_blocked) {
     wdi_ring_state state = WDI_RING_RECORD;
     *ret_blocked = false;
     while (state == WDI_RING_RECORD && !wdi_ring_empty(ring)) {
@@ -104,10 +101,10 @@ wadi_err wdi_drain_ring(wdi_store *store, wdi_ring *ring, wdi_drain_stats *stats
     return WADI_OK;
 }
 
-/* ---- what an earlier run left -------------------------------------------------------------------------------------- */
+/* ---- what an earlier run left
+ * -------------------------------------------------------------------------------------- */
 
-wadi_err wdi_drain_recovery(wdi_store *store, wdi_recovery *recovery, wdi_drain_stats *stats)
-{
+wadi_err wdi_drain_recovery(wdi_store *store, wdi_recovery *recovery, wdi_drain_stats *stats) {
     const size_t bytes_max = wdi_store_txn_bytes_max(store);
     wdi_record record;
     bool any = wdi_recovery_next(recovery, &record);

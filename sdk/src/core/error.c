@@ -2,8 +2,7 @@
 
 #include "sdk/include/wadi/wadi.h"
 
-const char *wadi_strerror(wadi_err err)
-{
+const char *wadi_strerror(wadi_err err) {
     switch (err) {
 #define CASE(symbol, value, name, text) \
     case symbol:                        \
@@ -14,8 +13,7 @@ const char *wadi_strerror(wadi_err err)
     return "unknown error";
 }
 
-const char *wadi_err_name(wadi_err err)
-{
+const char *wadi_err_name(wadi_err err) {
     switch (err) {
 #define CASE(symbol, value, name, text) \
     case symbol:                        \

@@ -32,7 +32,7 @@ struct wadi {
 
     /* Shared. */
     wdi_progress progress;
-    wdi_attributes attributes;      /* has a lock of its own */
+    wdi_attributes attributes; /* has a lock of its own */
     _Atomic bool flush_wanted;
     _Atomic uint64_t close_deadline_us; /* of base_mono_us; 0: not closing. Written before closing is set */
     _Atomic bool closing;

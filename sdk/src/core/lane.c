@@ -13,7 +13,8 @@
 #include "sdk/src/base/crc32c.h"
 #include "sdk/src/base/random.h"
 
-/* ---- lanes of this process, and fork ------------------------------------------------------------------------- */
+/* ---- lanes of this process, and fork
+ * ------------------------------------------------------------------------- */
 
 static pthread_mutex_t lanes_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t lanes_once = PTHREAD_ONCE_INIT;
@@ -21,8 +22,7 @@ static wdi_lane *lanes_held;
 
 static void fork_prepare(void) { pthread_mutex_lock(&lanes_lock); }
 static void fork_parent(void) { pthread_mutex_unlock(&lanes_lock); }
-static void fork_child(void)
-{
+static void fork_child(void) {
     for (wdi_lane *lane = lanes_held; lane != NULL; lane = lane->next) {
         close(lane->lock_fd);
         lane->lock_fd = -1;
@@ -32,8 +32,7 @@ static void fork_child(void)
 }
 static void fork_watch(void) { (void)pthread_atfork(fork_prepare, fork_parent, fork_child); }
 
-static void lane_list(wdi_lane *lane)
-{
+static void lane_list(wdi_lane *lane) {
     pthread_once(&lanes_once, fork_watch);
     pthread_mutex_lock(&lanes_lock);
     lane->next = lanes_held;
@@ -41,8 +40,7 @@ static void lane_list(wdi_lane *lane)
     pthread_mutex_unlock(&lanes_lock);
 }
 
-static void lane_unlist(wdi_lane *lane)
-{
+static void lane_unlist(wdi_lane *lane) {
     pthread_mutex_lock(&lanes_lock);
     for (wdi_lane **at = &lanes_held; *at != NULL; at = &(*at)->next) {
         if (*at != lane)
@@ -53,10 +51,10 @@ static void lane_unlist(wdi_lane *lane)
     pthread_mutex_unlock(&lanes_lock);
 }
 
-/* ---- files ------------------------------------------------------------------------------------------------------ */
+/* ---- files
+ * ------------------------------------------------------------------------------------------------------ */
 
-static wadi_err err_map(int error)
-{
+static wadi_err err_map(int error) {
     switch (error) {
     case EACCES:
     case EPERM:
@@ -79,9 +77,9 @@ static wadi_err err_map(int error)
     }
 }
 
-/* Opens directory `name` below `parent_fd`, making it if need be; a new name is synced before anything relies on it. */
-static wadi_err dir_open(int parent_fd, const char *name, int *ret_fd)
-{
+/* Opens directory `name` below `parent_fd`, making it if need be; a new name is synced before anything relies
+ * on it. */
+static wadi_err dir_open(int parent_fd, const char *name, int *ret_fd) {
     bool made = mkdirat(parent_fd, name, 0700) == 0;
     if (!made && errno != EEXIST)
         return err_map(errno);
@@ -97,8 +95,7 @@ static wadi_err dir_open(int parent_fd, const char *name, int *ret_fd)
     return WADI_OK;
 }
 
-static wadi_err lock_take(wdi_lane *lane)
-{
+static wadi_err lock_take(wdi_lane *lane) {
     int fd = openat(lane->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return err_map(errno);
@@ -111,25 +108,25 @@ static wadi_err lock_take(wdi_lane *lane)
     return WADI_OK;
 }
 
-/* ---- installation -------------------------------------------------------------------------------------------------- */
+/* ---- installation
+ * -------------------------------------------------------------------------------------------------- */
 
 typedef struct installation_file {
     uint8_t id[WDI_INSTALLATION_BYTES];
     uint32_t crc;
 } installation_file;
 
-static bool installation_read(int root_fd, installation_file *ret_file)
-{
+static bool installation_read(int root_fd, installation_file *ret_file) {
     int fd = openat(root_fd, "installation", O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false;
     ssize_t n = read(fd, ret_file, sizeof *ret_file);
     close(fd);
-    return n == (ssize_t)sizeof *ret_file && ret_file->crc == base_crc32c(0, ret_file->id, sizeof ret_file->id);
+    return n == (ssize_t)sizeof *ret_file &&
+           ret_file->crc == base_crc32c(0, ret_file->id, sizeof ret_file->id);
 }
 
-static wadi_err installation_make(int root_fd, installation_file *file)
-{
+static wadi_err installation_make(int root_fd, installation_file *file) {
     wadi_err err = WADI_OK;
     if (!base_random(file->id, sizeof file->id))
         return WADI_ERR_SYSTEM;
@@ -140,13 +137,13 @@ static wadi_err installation_make(int root_fd, installation_file *file)
     if (write(fd, file, sizeof *file) != (ssize_t)sizeof *file || fsync(fd) != 0)
         err = err_map(errno);
     close(fd);
-    if (err == WADI_OK && (renameat(root_fd, "installation.new", root_fd, "installation") != 0 || fsync(root_fd) != 0))
+    if (err == WADI_OK &&
+        (renameat(root_fd, "installation.new", root_fd, "installation") != 0 || fsync(root_fd) != 0))
         err = err_map(errno);
     return err;
 }
 
-static wadi_err installation_load(wdi_lane *lane, int root_fd, const wdi_diag *diag)
-{
+static wadi_err installation_load(wdi_lane *lane, int root_fd, const wdi_diag *diag) {
     installation_file file;
     if (!installation_read(root_fd, &file)) {
         bool damaged = faccessat(root_fd, "installation", F_OK, 0) == 0;
@@ -160,16 +157,15 @@ static wadi_err installation_load(wdi_lane *lane, int root_fd, const wdi_diag *d
     return WADI_OK;
 }
 
-/* ---- opening ------------------------------------------------------------------------------------------------------- */
+/* ---- opening
+ * ------------------------------------------------------------------------------------------------------- */
 
-static bool path_set(char out[WDI_LANE_PATH_BYTES_MAX], const char *dir, const char *rest)
-{
+static bool path_set(char out[WDI_LANE_PATH_BYTES_MAX], const char *dir, const char *rest) {
     int n = snprintf(out, WDI_LANE_PATH_BYTES_MAX, "%s/%s", dir, rest);
     return n > 0 && (size_t)n < WDI_LANE_PATH_BYTES_MAX;
 }
 
-static wadi_err lane_open_in(wdi_lane *lane, int root_fd, const wdi_diag *diag)
-{
+static wadi_err lane_open_in(wdi_lane *lane, int root_fd, const wdi_diag *diag) {
     int lanes_fd = -1;
     wadi_err err = dir_open(root_fd, "lanes", &lanes_fd);
     if (err == WADI_OK)
@@ -183,13 +179,13 @@ static wadi_err lane_open_in(wdi_lane *lane, int root_fd, const wdi_diag *diag)
     return err;
 }
 
-wadi_err wdi_lane_open(wdi_lane *lane, const char *dir, const wdi_diag *diag)
-{
+wadi_err wdi_lane_open(wdi_lane *lane, const char *dir, const wdi_diag *diag) {
     int root_fd = -1;
     memset(lane, 0, sizeof *lane);
     lane->lock_fd = -1;
     lane->dir_fd = -1;
-    if (!path_set(lane->store_path, dir, "lanes/0/store.mdb") || !path_set(lane->quarantine_dir, dir, "quarantine"))
+    if (!path_set(lane->store_path, dir, "lanes/0/store.mdb") ||
+        !path_set(lane->quarantine_dir, dir, "quarantine"))
         return WADI_ERR_INVALID;
     wadi_err err = dir_open(AT_FDCWD, dir, &root_fd);
     if (err == WADI_OK)
@@ -203,8 +199,7 @@ wadi_err wdi_lane_open(wdi_lane *lane, const char *dir, const wdi_diag *diag)
     return err;
 }
 
-void wdi_lane_close(wdi_lane *lane)
-{
+void wdi_lane_close(wdi_lane *lane) {
     lane_unlist(lane);
     if (lane->dir_fd >= 0)
         close(lane->dir_fd);

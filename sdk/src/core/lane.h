@@ -5,8 +5,8 @@
  *     <dir>/lanes/0/ring, store.mdb
  *     <dir>/quarantine/           damaged files, set aside
  *
- * flock survives fork(), so a child that lives on would hold its parent's lane: an atfork handler, registered once
- * a process, closes the descriptor there. Threads: any; open and close take a lock. */
+ * flock survives fork(), so a child that lives on would hold its parent's lane: an atfork handler, registered
+ * once a process, closes the descriptor there. Threads: any; open and close take a lock. */
 #ifndef WDI_CORE_LANE_H
 #define WDI_CORE_LANE_H
 
@@ -27,8 +27,9 @@ typedef struct wdi_lane {
     struct wdi_lane *next; /* of the lanes that this process holds */
 } wdi_lane;
 
-/* Makes what is missing, takes the lock, reads or makes the installation id. *lane needs no initialisation, must stay
- * where it is until closed, and on failure needs no close. WADI_ERR_BUSY: somebody holds it, this process included. */
+/* Makes what is missing, takes the lock, reads or makes the installation id. *lane needs no initialisation,
+ * must stay where it is until closed, and on failure needs no close. WADI_ERR_BUSY: somebody holds it, this
+ * process included. */
 WADI_NODISCARD wadi_err wdi_lane_open(wdi_lane *lane, const char *dir, const wdi_diag *diag);
 void wdi_lane_close(wdi_lane *lane);
 

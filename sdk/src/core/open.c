@@ -12,18 +12,17 @@
 
 #define THREAD_STACK_BYTES (256u * 1024u)
 
-/* ---- the lane's content ----------------------------------------------------------------------------------------- */
+/* ---- the lane's content
+ * ----------------------------------------------------------------------------------------- */
 
-static wdi_run_id run_id_of(const wire_run *run)
-{
+static wdi_run_id run_id_of(const wire_run *run) {
     wdi_run_id id = {.ordinal = run->ordinal, .nonce = run->nonce};
     memcpy(id.boot_id, run->boot_id, sizeof id.boot_id);
     return id;
 }
 
 /* Moves what an earlier run left in the ring into the store, under that run. */
-static wadi_err ring_recover(wadi *w, uint64_t *ret_start)
-{
+static wadi_err ring_recover(wadi *w, uint64_t *ret_start) {
     wire_run last;
     wdi_run_id last_id;
     uint8_t boot_id[WIRE_ID_BYTES];
@@ -32,8 +31,8 @@ static wadi_err ring_recover(wadi *w, uint64_t *ret_start)
     wdi_store_run(w->store, &last);
     last_id = run_id_of(&last);
     base_boot_id(boot_id);
-    wdi_ring_recover(&w->tracker.ring, last.ordinal != 0 ? &last_id : NULL, wdi_store_ring_pos(w->store), boot_id,
-                     &recovery);
+    wdi_ring_recover(&w->tracker.ring, last.ordinal != 0 ? &last_id : NULL, wdi_store_ring_pos(w->store),
+                     boot_id, &recovery);
     wadi_err err = wdi_drain_recovery(w->store, &recovery, &drained);
     if (err != WADI_OK)
         return err;
@@ -45,12 +44,10 @@ static wadi_err ring_recover(wadi *w, uint64_t *ret_start)
     return WADI_OK;
 }
 
-static wadi_err run_begin(wadi *w, uint64_t ring_start)
-{
+static wadi_err run_begin(wadi *w, uint64_t ring_start) {
     static const char sdk[] = "libwadi/" WADI_VERSION;
-    wire_run run = {.boot_us = base_boot_us(),
-                    .wall_us = base_wall_us(),
-                    .sdk = {(const uint8_t *)sdk, sizeof sdk - 1}};
+    wire_run run = {
+        .boot_us = base_boot_us(), .wall_us = base_wall_us(), .sdk = {(const uint8_t *)sdk, sizeof sdk - 1}};
     base_boot_id(run.boot_id);
     if (!base_random(&run.nonce, sizeof run.nonce))
         return WADI_ERR_SYSTEM;
@@ -63,8 +60,7 @@ static wadi_err run_begin(wadi *w, uint64_t ring_start)
     return err == WADI_OK ? wdi_tracker_init(&w->tracker, run.boot_us) : err;
 }
 
-static wadi_err lane_begin(wadi *w)
-{
+static wadi_err lane_begin(wadi *w) {
     const wadi_options *o = &w->options.values;
     uint64_t ring_start = 0;
     wadi_err err = wdi_lane_open(&w->lane, o->dir, &w->diag);
@@ -85,11 +81,11 @@ static wadi_err lane_begin(wadi *w)
     return err;
 }
 
-/* ---- the handle ----------------------------------------------------------------------------------------------------- */
+/* ---- the handle
+ * ----------------------------------------------------------------------------------------------------- */
 
 /* All signals are the application's: the thread takes none. */
-static wadi_err thread_start(wadi *w)
-{
+static wadi_err thread_start(wadi *w) {
     pthread_attr_t attr;
     sigset_t all, before;
     if (pthread_attr_init(&attr) != 0)
@@ -110,8 +106,7 @@ static wadi_err thread_start(wadi *w)
 }
 
 /* Frees what there is, in the reverse order; the thread has ended, or never was. */
-static void handle_free(wadi *w)
-{
+static void handle_free(wadi *w) {
     wdi_upload_close(w->upload);
     wdi_tracker_fini(&w->tracker);
     wdi_ring_close(&w->tracker.ring);
@@ -126,8 +121,7 @@ static void handle_free(wadi *w)
 }
 
 /* Two locks and the options: what handle_free relies on. */
-static wadi_err handle_new(const wadi_options *opt, wadi **ret_w)
-{
+static wadi_err handle_new(const wadi_options *opt, wadi **ret_w) {
     const char *why = NULL;
     wadi *w = aligned_alloc(_Alignof(wadi), sizeof *w);
     if (w == NULL)
@@ -158,8 +152,7 @@ free_handle:
     return err;
 }
 
-wadi_err wadi_open(const wadi_options *opt, wadi **ret_w)
-{
+wadi_err wadi_open(const wadi_options *opt, wadi **ret_w) {
     wadi *w = NULL;
     if (ret_w == NULL)
         return WADI_ERR_INVALID;
@@ -186,20 +179,21 @@ wadi_err wadi_open(const wadi_options *opt, wadi **ret_w)
     return WADI_OK;
 }
 
-/* ---- closing --------------------------------------------------------------------------------------------------------- */
+/* ---- closing
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 /* In a child the thread does not exist, and the files are the parent's: memory is all that is ours. */
-static wadi_err close_forked(wadi *w)
-{
+static wadi_err close_forked(wadi *w) {
+    wdi_upload_forget(w->upload);
+    w->upload = NULL;
     wdi_store_forget(w->store);
     w->store = NULL;
-    w->upload = NULL; /* its TLS would say goodbye on the parent's connection */
     handle_free(w);
     return WADI_OK;
 }
 
-wadi_err wadi_close(wadi *w, uint32_t timeout_ms)
-{
+wadi_err wadi_close(wadi *w, uint32_t timeout_ms) {
     if (w == NULL)
         return WADI_OK;
     if (wdi_tracker_forked(&w->tracker))

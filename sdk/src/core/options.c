@@ -8,15 +8,14 @@
 #define KIB UINT64_C(1024)
 #define MIB (KIB * KIB)
 
-static bool range_set(uint64_t given, uint64_t least, uint64_t most, uint64_t otherwise, uint64_t *ret_value)
-{
+static bool range_set(uint64_t given, uint64_t least, uint64_t most, uint64_t otherwise,
+                      uint64_t *ret_value) {
     *ret_value = given == 0 ? otherwise : given;
     return *ret_value >= least && *ret_value <= most;
 }
 
 /* The limits that wadi.h states. */
-static const char *numbers_resolve(wadi_options *o)
-{
+static const char *numbers_resolve(wadi_options *o) {
     const struct {
         const char *name;
         uint32_t *value;
@@ -45,8 +44,7 @@ static const char *numbers_resolve(wadi_options *o)
 }
 
 /* Moves the strings into one piece of memory of our own. */
-static wadi_err strings_copy(wdi_options *options)
-{
+static wadi_err strings_copy(wdi_options *options) {
     wadi_options *o = &options->values;
     const char **strings[] = {&o->dir,      &o->endpoint, &o->ca_file, &o->cert_file,
                               &o->key_file, &o->api_key,  &o->app,     &o->app_version};
@@ -68,8 +66,7 @@ static wadi_err strings_copy(wdi_options *options)
     return WADI_OK;
 }
 
-wadi_err wdi_options_init(wdi_options *options, const wadi_options *given, const char **ret_why)
-{
+wadi_err wdi_options_init(wdi_options *options, const wadi_options *given, const char **ret_why) {
     memset(options, 0, sizeof *options);
     *ret_why = "struct_size";
     if (given == NULL || given->struct_size < sizeof given->struct_size)
@@ -78,14 +75,16 @@ wadi_err wdi_options_init(wdi_options *options, const wadi_options *given, const
     size_t n = given->struct_size < sizeof options->values ? given->struct_size : sizeof options->values;
     memcpy(&options->values, given, n);
     options->values.struct_size = sizeof options->values;
-    *ret_why = options->values.dir == NULL || options->values.dir[0] == '\0' ? "dir" : numbers_resolve(&options->values);
+    *ret_why = options->values.dir == NULL || options->values.dir[0] == '\0'
+                   ? "dir"
+                   : numbers_resolve(&options->values);
     return *ret_why != NULL ? WADI_ERR_INVALID : strings_copy(options);
 }
 
-void wdi_options_fini(wdi_options *options)
-{
+void wdi_options_fini(wdi_options *options) {
     if (options->text != NULL && options->values.api_key != NULL)
-        explicit_bzero(options->text + (options->values.api_key - options->text), strlen(options->values.api_key));
+        explicit_bzero(options->text + (options->values.api_key - options->text),
+                       strlen(options->values.api_key));
     free(options->text);
     memset(options, 0, sizeof *options);
 }

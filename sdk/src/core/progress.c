@@ -4,15 +4,15 @@
 #include <string.h>
 #include <time.h>
 
-wadi_err wdi_progress_init(wdi_progress *p)
-{
+wadi_err wdi_progress_init(wdi_progress *p) {
     pthread_condattr_t attr;
     memset(p, 0, sizeof *p);
     if (pthread_mutex_init(&p->lock, NULL) != 0)
         return WADI_ERR_SYSTEM;
     bool made = pthread_condattr_init(&attr) == 0;
     if (made) {
-        made = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0 && pthread_cond_init(&p->changed, &attr) == 0;
+        made = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0 &&
+               pthread_cond_init(&p->changed, &attr) == 0;
         pthread_condattr_destroy(&attr);
     }
     if (!made) {
@@ -22,15 +22,13 @@ wadi_err wdi_progress_init(wdi_progress *p)
     return WADI_OK;
 }
 
-void wdi_progress_fini(wdi_progress *p)
-{
+void wdi_progress_fini(wdi_progress *p) {
     pthread_cond_destroy(&p->changed);
     pthread_mutex_destroy(&p->lock);
 }
 
-void wdi_progress_set(wdi_progress *p, uint64_t disk_pos, uint64_t owed_ticket, const wdi_dropped_log *dropped,
-                      const wadi_stats *stats)
-{
+void wdi_progress_set(wdi_progress *p, uint64_t disk_pos, uint64_t owed_ticket,
+                      const wdi_dropped_log *dropped, const wadi_stats *stats) {
     pthread_mutex_lock(&p->lock);
     p->disk_pos = disk_pos;
     p->owed_ticket = owed_ticket;
@@ -45,16 +43,14 @@ void wdi_progress_set(wdi_progress *p, uint64_t disk_pos, uint64_t owed_ticket, 
     pthread_mutex_unlock(&p->lock);
 }
 
-void wdi_progress_fail(wdi_progress *p, wadi_err err)
-{
+void wdi_progress_fail(wdi_progress *p, wadi_err err) {
     pthread_mutex_lock(&p->lock);
     p->failed = err;
     pthread_cond_broadcast(&p->changed);
     pthread_mutex_unlock(&p->lock);
 }
 
-static bool ticket_dropped(const wdi_progress *p, wadi_ticket ticket)
-{
+static bool ticket_dropped(const wdi_progress *p, wadi_ticket ticket) {
     uint64_t n = p->dropped.n < WDI_DROPPED_LOG_MAX ? p->dropped.n : WDI_DROPPED_LOG_MAX;
     for (uint64_t i = 0; i < n; i++)
         if (p->dropped.tickets[i] == ticket)
@@ -62,8 +58,7 @@ static bool ticket_dropped(const wdi_progress *p, wadi_ticket ticket)
     return false;
 }
 
-static wadi_err level_ask(const wdi_progress *p, wadi_ticket ticket, wadi_level level)
-{
+static wadi_err level_ask(const wdi_progress *p, wadi_ticket ticket, wadi_level level) {
     bool stored = ticket <= p->disk_pos;
     if (level == WADI_DISK && stored)
         return WADI_OK;
@@ -72,16 +67,14 @@ static wadi_err level_ask(const wdi_progress *p, wadi_ticket ticket, wadi_level 
     return p->failed != WADI_OK ? p->failed : WADI_ERR_TIMEOUT;
 }
 
-wadi_err wdi_progress_ask(wdi_progress *p, wadi_ticket ticket, wadi_level level)
-{
+wadi_err wdi_progress_ask(wdi_progress *p, wadi_ticket ticket, wadi_level level) {
     pthread_mutex_lock(&p->lock);
     wadi_err err = level_ask(p, ticket, level);
     pthread_mutex_unlock(&p->lock);
     return err;
 }
 
-wadi_err wdi_progress_wait(wdi_progress *p, wadi_ticket ticket, wadi_level level, uint64_t deadline_us)
-{
+wadi_err wdi_progress_wait(wdi_progress *p, wadi_ticket ticket, wadi_level level, uint64_t deadline_us) {
     const struct timespec deadline = {.tv_sec = (time_t)(deadline_us / 1000000),
                                       .tv_nsec = (long)(deadline_us % 1000000) * 1000};
     pthread_mutex_lock(&p->lock);
@@ -94,8 +87,7 @@ wadi_err wdi_progress_wait(wdi_progress *p, wadi_ticket ticket, wadi_level level
     return err;
 }
 
-void wdi_progress_stats(wdi_progress *p, wadi_stats *ret_stats)
-{
+void wdi_progress_stats(wdi_progress *p, wadi_stats *ret_stats) {
     pthread_mutex_lock(&p->lock);
     *ret_stats = p->stats;
     pthread_mutex_unlock(&p->lock);

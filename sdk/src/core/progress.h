@@ -1,4 +1,5 @@
-/* progress: what the background thread has reached, for wadi_wait and wadi_stats. Any thread; takes a lock. */
+/* progress: what the background thread has reached, for wadi_wait and wadi_stats. Any thread; takes a lock.
+ */
 #ifndef WDI_CORE_PROGRESS_H
 #define WDI_CORE_PROGRESS_H
 
@@ -14,21 +15,22 @@ typedef struct wdi_progress {
     uint64_t owed_ticket;   /* tickets below are settled */
     wadi_err failed;        /* nothing will be reached any more */
     wdi_dropped_log dropped;
-    wadi_stats stats;       /* of store, ring and uploader */
+    wadi_stats stats; /* of store, ring and uploader */
 } wdi_progress;
 
 WADI_NODISCARD wadi_err wdi_progress_init(wdi_progress *p);
 void wdi_progress_fini(wdi_progress *p);
 
 /* The thread reports. The log is copied as far as it is new. */
-void wdi_progress_set(wdi_progress *p, uint64_t disk_pos, uint64_t owed_ticket, const wdi_dropped_log *dropped,
-                      const wadi_stats *stats);
+void wdi_progress_set(wdi_progress *p, uint64_t disk_pos, uint64_t owed_ticket,
+                      const wdi_dropped_log *dropped, const wadi_stats *stats);
 void wdi_progress_fail(wdi_progress *p, wadi_err err);
 
 /* Whether the ticket has reached the level now. WADI_ERR_TIMEOUT: not yet. */
 WADI_NODISCARD wadi_err wdi_progress_ask(wdi_progress *p, wadi_ticket ticket, wadi_level level);
 /* The same, until `deadline_us` of base_mono_us. */
-WADI_NODISCARD wadi_err wdi_progress_wait(wdi_progress *p, wadi_ticket ticket, wadi_level level, uint64_t deadline_us);
+WADI_NODISCARD wadi_err wdi_progress_wait(wdi_progress *p, wadi_ticket ticket, wadi_level level,
+                                          uint64_t deadline_us);
 void wdi_progress_stats(wdi_progress *p, wadi_stats *ret_stats);
 
 #endif

@@ -1,8 +1,8 @@
 /* The background thread: ring to store, store to collector, and sleep.
  *
- * Awake it drains every flush_ms. Nothing recorded for IDLE_US: it sleeps until an event, a call or the uploader's
- * next attempt, and has no wake-ups of its own. While an exchange is under way it polls the network, and the bell
- * cannot end a poll: then it looks at the bell every POLL_SLICE_US. */
+ * Awake it drains every flush_ms. Nothing recorded for IDLE_US: it sleeps until an event, a call or the
+ * uploader's next attempt, and has no wake-ups of its own. While an exchange is under way it polls the
+ * network, and the bell cannot end a poll: then it looks at the bell every POLL_SLICE_US. */
 #include "sdk/src/core/handle.h"
 
 #include <errno.h>
@@ -15,8 +15,8 @@
 
 #define IDLE_US 2000000u
 #define POLL_SLICE_US 20000u
-#define BLOCKED_US 2000u      /* a slot is claimed and not committed yet */
-#define RETRY_US 1000000u     /* after the store failed */
+#define BLOCKED_US 2000u  /* a slot is claimed and not committed yet */
+#define RETRY_US 1000000u /* after the store failed */
 #define CLOSE_BLOCKED_US 50000u
 
 typedef struct pump {
@@ -26,15 +26,15 @@ typedef struct pump {
     uint64_t active_us; /* when something was last in the ring */
     uint64_t drained_pos;
     bool blocked;
-    wadi_err failed;    /* the store's last outcome */
+    wadi_err failed; /* the store's last outcome */
 } pump;
 
 static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
-/* ---- reporting ------------------------------------------------------------------------------------------------- */
+/* ---- reporting
+ * ------------------------------------------------------------------------------------------------- */
 
-wadi_err wdi_thread_report(wadi *w)
-{
+wadi_err wdi_thread_report(wadi *w) {
     wadi_stats stats = WADI_STATS_INIT;
     wdi_upload_stats upload = {0};
     uint64_t owed = 0;
@@ -49,13 +49,13 @@ wadi_err wdi_thread_report(wadi *w)
     stats.upload_bytes = upload.upload_bytes;
     stats.ring_lost = w->ring_lost + w->tracker.ring.damaged_bytes;
     stats.accepted = w->drained.events;
-    wdi_progress_set(&w->progress, wdi_store_ring_pos(w->store), owed, wdi_store_dropped_log(w->store), &stats);
+    wdi_progress_set(&w->progress, wdi_store_ring_pos(w->store), owed, wdi_store_dropped_log(w->store),
+                     &stats);
     return WADI_OK;
 }
 
 /* What is in the ring stays there; damage is for good. */
-static void store_failed(pump *p, wadi_err err)
-{
+static void store_failed(pump *p, wadi_err err) {
     if (err != p->failed)
         wdi_diagf(&p->w->diag, WADI_DIAG_ERROR, "store: %s", wadi_strerror(err));
     if (err == WADI_ERR_CORRUPT)
@@ -64,10 +64,10 @@ static void store_failed(pump *p, wadi_err err)
     p->drain_us = p->now_us + RETRY_US;
 }
 
-/* ---- working --------------------------------------------------------------------------------------------------- */
+/* ---- working
+ * --------------------------------------------------------------------------------------------------- */
 
-static void drain(pump *p)
-{
+static void drain(pump *p) {
     wadi *w = p->w;
     const uint64_t flush_us = (uint64_t)w->options.values.flush_ms * 1000;
     if (!wdi_ring_empty(&w->tracker.ring))
@@ -81,18 +81,17 @@ static void drain(pump *p)
     p->drain_us = p->now_us + (p->blocked ? BLOCKED_US : flush_us);
 }
 
-static void upload(pump *p)
-{
+static void upload(pump *p) {
     wadi *w = p->w;
     if (w->upload == NULL || p->failed == WADI_ERR_CORRUPT)
         return;
+    wdi_upload_refused_set(w->upload, atomic_load_explicit(&w->tracker.refused_full, memory_order_relaxed));
     wadi_err err = wdi_upload_step(w->upload, p->now_us);
     if (err != WADI_OK)
         store_failed(p, err);
 }
 
-static bool drain_is_due(pump *p)
-{
+static bool drain_is_due(pump *p) {
     wadi *w = p->w;
     if (atomic_exchange(&w->flush_wanted, false)) {
         if (w->upload != NULL)
@@ -104,8 +103,7 @@ static bool drain_is_due(pump *p)
     return p->failed == WADI_OK && wdi_ring_used(&w->tracker.ring) > (w->tracker.ring.mask + 1) / 4;
 }
 
-static void work(pump *p, bool urgent)
-{
+static void work(pump *p, bool urgent) {
     p->now_us = base_mono_us();
     bool due = drain_is_due(p);
     if (due || (urgent && p->failed == WADI_OK))
@@ -119,20 +117,19 @@ static void work(pump *p, bool urgent)
     p->now_us = base_mono_us();
 }
 
-/* ---- sleeping -------------------------------------------------------------------------------------------------- */
+/* ---- sleeping
+ * -------------------------------------------------------------------------------------------------- */
 
 static bool called(wadi *w) { return atomic_load(&w->flush_wanted) || atomic_load(&w->closing); }
 
-static void eventfd_clear(int fd)
-{
+static void eventfd_clear(int fd) {
     uint64_t count;
     ssize_t n = read(fd, &count, sizeof count);
     (void)n;
 }
 
 /* Polls the network. True when the bell was rung. */
-static bool sleep_polling(pump *p, struct pollfd *fds, nfds_t n, uint64_t until_us)
-{
+static bool sleep_polling(pump *p, struct pollfd *fds, nfds_t n, uint64_t until_us) {
     wadi *w = p->w;
     uint64_t wait_us = earlier(until_us > p->now_us ? until_us - p->now_us : 0, POLL_SLICE_US);
     const struct timespec timeout = {.tv_sec = 0, .tv_nsec = (long)wait_us * 1000};
@@ -148,10 +145,10 @@ static bool sleep_polling(pump *p, struct pollfd *fds, nfds_t n, uint64_t until_
 }
 
 /* Sleeps on the bell. True when it was rung, or may have been. */
-static bool sleep_on_bell(pump *p, uint64_t upload_us)
-{
+static bool sleep_on_bell(pump *p, uint64_t upload_us) {
     wadi *w = p->w;
-    bool idle = p->failed == WADI_OK && p->now_us - p->active_us >= IDLE_US && wdi_ring_empty(&w->tracker.ring);
+    bool idle =
+        p->failed == WADI_OK && p->now_us - p->active_us >= IDLE_US && wdi_ring_empty(&w->tracker.ring);
     uint64_t until_us = idle ? upload_us : earlier(upload_us, p->drain_us);
     wdi_bell_lie_down(&w->tracker.bell, idle ? WDI_ASLEEP : WDI_DOZING);
     if (called(w) || (idle && !wdi_ring_empty(&w->tracker.ring))) {
@@ -168,8 +165,7 @@ static bool sleep_on_bell(pump *p, uint64_t upload_us)
     return base_mono_us() < until_us;
 }
 
-static bool pump_sleep(pump *p)
-{
+static bool pump_sleep(pump *p) {
     struct pollfd fds[WDI_UPLOAD_POLLFDS_MAX + 1];
     size_t n = 0;
     uint64_t upload_us = WDI_UPLOAD_NEVER;
@@ -182,11 +178,11 @@ static bool pump_sleep(pump *p)
     return sleep_on_bell(p, upload_us);
 }
 
-/* ---- closing --------------------------------------------------------------------------------------------------- */
+/* ---- closing
+ * --------------------------------------------------------------------------------------------------- */
 
 /* wadi_track answers CLOSED by now; a call that was inside may still hold a slot. */
-static void drain_last(pump *p)
-{
+static void drain_last(pump *p) {
     uint64_t give_up_us = base_mono_us() + CLOSE_BLOCKED_US;
     do {
         p->now_us = base_mono_us();
@@ -196,8 +192,7 @@ static void drain_last(pump *p)
     } while (p->failed == WADI_OK && p->blocked && base_mono_us() < give_up_us);
 }
 
-static void upload_last(pump *p)
-{
+static void upload_last(pump *p) {
     wadi *w = p->w;
     uint64_t deadline_us = atomic_load(&w->close_deadline_us);
     if (w->upload == NULL || p->failed != WADI_OK)
@@ -220,18 +215,17 @@ static void upload_last(pump *p)
     }
 }
 
-/* ---- the thread ------------------------------------------------------------------------------------------------- */
+/* ---- the thread
+ * ------------------------------------------------------------------------------------------------- */
 
-void wdi_thread_wake(wadi *w)
-{
+void wdi_thread_wake(wadi *w) {
     const uint64_t one = 1;
     ssize_t n = write(w->wake_fd, &one, sizeof one);
     (void)n; /* full: it will wake anyway */
     wdi_bell_ring(&w->tracker.bell, WDI_DOZING);
 }
 
-void *wdi_thread_main(void *handle)
-{
+void *wdi_thread_main(void *handle) {
     wadi *w = handle;
     pump p = {.w = w, .now_us = base_mono_us()};
     bool urgent = false;

@@ -5,15 +5,13 @@
 
 #include "sdk/src/base/sha256.h"
 
-static void le64_put(uint8_t *out, uint64_t v)
-{
+static void le64_put(uint8_t *out, uint64_t v) {
     for (unsigned i = 0; i < 8; i++)
         out[i] = (uint8_t)(v >> (8 * i));
 }
 
 /* Derived, so that a store that is rolled back, or a twin with the same events, comes to the same id. */
-static wadi_err id_derive(uint8_t id[WIRE_ID_BYTES], uint64_t number, uint64_t chain)
-{
+static wadi_err id_derive(uint8_t id[WIRE_ID_BYTES], uint64_t number, uint64_t chain) {
     uint8_t in[WIRE_ID_BYTES + 16], digest[32];
     memcpy(in, id, WIRE_ID_BYTES);
     le64_put(in + WIRE_ID_BYTES, number);
@@ -24,10 +22,9 @@ static wadi_err id_derive(uint8_t id[WIRE_ID_BYTES], uint64_t number, uint64_t c
     return WADI_OK;
 }
 
-/* The range keeps its numbers and gets another id. Where it has no number agreed + 1 yet, the run's nonce stands
- * in for the chain after that. */
-static wadi_err stream_fork(wdi_store *s, wdi_stream *stream, uint64_t agreed)
-{
+/* The range keeps its numbers and gets another id. Where it has no number agreed + 1 yet, the run's nonce
+ * stands in for the chain after that. */
+static wadi_err stream_fork(wdi_store *s, wdi_stream *stream, uint64_t agreed) {
     wdi_stream_record *r = &stream->record;
     uint64_t chain = s->run.nonce;
     uint32_t ordinal = r->ordinal;
@@ -50,8 +47,7 @@ static wadi_err stream_fork(wdi_store *s, wdi_stream *stream, uint64_t agreed)
     return id_derive(r->id, agreed + 1, chain);
 }
 
-static wadi_err stream_unverified(wdi_store *s, wdi_stream *stream, uint64_t next_seq, uint64_t chain)
-{
+static wadi_err stream_unverified(wdi_store *s, wdi_stream *stream, uint64_t next_seq, uint64_t chain) {
     wdi_stream_record *r = &stream->record;
     uint64_t end = wdi_stream_end(&s->state, stream);
     uint64_t own = 0;
@@ -70,23 +66,21 @@ static wadi_err stream_unverified(wdi_store *s, wdi_stream *stream, uint64_t nex
     return stream_fork(s, stream, r->low - 1);
 }
 
-/* ---- the uploader's calls -------------------------------------------------------------------------------------- */
+/* ---- the uploader's calls
+ * -------------------------------------------------------------------------------------- */
 
 /* Begins, and finds the stream; *ret_stream NULL when it is gone: the answer is older than a fork. */
-static wadi_err answer_begin(wdi_store *s, const uint8_t id[WIRE_ID_BYTES], wdi_stream **ret_stream)
-{
+static wadi_err answer_begin(wdi_store *s, const uint8_t id[WIRE_ID_BYTES], wdi_stream **ret_stream) {
     wadi_err err = wdi_txn_begin(s);
     *ret_stream = err == WADI_OK ? wdi_stream_find(&s->state, id) : NULL;
     return err;
 }
 
-static wadi_err answer_end(wdi_store *s, wadi_err err)
-{
+static wadi_err answer_end(wdi_store *s, wadi_err err) {
     return wdi_txn_end(s, err == WADI_OK ? wdi_runs_forget(s) : err);
 }
 
-wadi_err wdi_store_settle(wdi_store *s, const uint8_t id[WIRE_ID_BYTES], uint64_t through)
-{
+wadi_err wdi_store_settle(wdi_store *s, const uint8_t id[WIRE_ID_BYTES], uint64_t through) {
     wdi_stream *stream = NULL;
     wadi_err err = answer_begin(s, id, &stream);
     if (stream != NULL)
@@ -94,8 +88,7 @@ wadi_err wdi_store_settle(wdi_store *s, const uint8_t id[WIRE_ID_BYTES], uint64_
     return answer_end(s, err);
 }
 
-wadi_err wdi_store_fork(wdi_store *s, const uint8_t id[WIRE_ID_BYTES], uint64_t agreed_through)
-{
+wadi_err wdi_store_fork(wdi_store *s, const uint8_t id[WIRE_ID_BYTES], uint64_t agreed_through) {
     wdi_stream *stream = NULL;
     wadi_err err = answer_begin(s, id, &stream);
     if (stream != NULL)
@@ -103,8 +96,8 @@ wadi_err wdi_store_fork(wdi_store *s, const uint8_t id[WIRE_ID_BYTES], uint64_t 
     return answer_end(s, err);
 }
 
-wadi_err wdi_store_unverified(wdi_store *s, const uint8_t id[WIRE_ID_BYTES], uint64_t next_seq, uint64_t chain)
-{
+wadi_err wdi_store_unverified(wdi_store *s, const uint8_t id[WIRE_ID_BYTES], uint64_t next_seq,
+                              uint64_t chain) {
     wdi_stream *stream = NULL;
     wadi_err err = answer_begin(s, id, &stream);
     if (stream != NULL)
@@ -113,8 +106,7 @@ wadi_err wdi_store_unverified(wdi_store *s, const uint8_t id[WIRE_ID_BYTES], uin
 }
 
 wadi_err wdi_store_drop(wdi_store *s, const uint8_t id[WIRE_ID_BYTES], uint64_t first, uint64_t last,
-                        wadi_drop reason)
-{
+                        wadi_drop reason) {
     wdi_stream *stream = NULL;
     wadi_err err = answer_begin(s, id, &stream);
     if (stream != NULL) {
@@ -126,17 +118,16 @@ wadi_err wdi_store_drop(wdi_store *s, const uint8_t id[WIRE_ID_BYTES], uint64_t 
     return answer_end(s, err);
 }
 
-/* ---- the cursor ---------------------------------------------------------------------------------------------- */
+/* ---- the cursor
+ * ---------------------------------------------------------------------------------------------- */
 
 /* Outside of transactions `state` and `kept` are the same; cursors are not worth one. */
-static void cursor_set(wdi_store *s, wdi_stream *stream, uint64_t to)
-{
+static void cursor_set(wdi_store *s, wdi_stream *stream, uint64_t to) {
     stream->cursor = to;
     s->kept.streams[stream - s->state.streams].cursor = to;
 }
 
-void wdi_store_rewind(wdi_store *s, const uint8_t id[WIRE_ID_BYTES], uint64_t to)
-{
+void wdi_store_rewind(wdi_store *s, const uint8_t id[WIRE_ID_BYTES], uint64_t to) {
     for (uint32_t i = 0; i < s->state.n_streams; i++) {
         wdi_stream *stream = &s->state.streams[i];
         uint64_t low = stream->record.low, end = wdi_stream_end(&s->state, stream);
@@ -147,8 +138,7 @@ void wdi_store_rewind(wdi_store *s, const uint8_t id[WIRE_ID_BYTES], uint64_t to
     }
 }
 
-wadi_err wdi_store_sending(wdi_store *s, const uint8_t id[WIRE_ID_BYTES], uint64_t last_seq)
-{
+wadi_err wdi_store_sending(wdi_store *s, const uint8_t id[WIRE_ID_BYTES], uint64_t last_seq) {
     wdi_stream *stream = wdi_stream_find(&s->state, id);
     if (stream == NULL || last_seq >= wdi_stream_end(&s->state, stream))
         return WADI_ERR_INVALID;

@@ -16,22 +16,21 @@ typedef struct pick {
     size_t numbers_max;
     size_t n_definitions; /* ids marked in used_ids */
     size_t n_crcs;
-    bool full;            /* nothing more fits */
-    uint64_t damaged;     /* the number at which it stopped for that; 0: none */
+    bool full;        /* nothing more fits */
+    uint64_t damaged; /* the number at which it stopped for that; 0: none */
 } pick;
 
-/* ---- definitions and contexts ------------------------------------------------------------------------------- */
+/* ---- definitions and contexts
+ * ------------------------------------------------------------------------------- */
 
 static wadi_err pair_get(wdi_store *s, wdi_key_kind kind, uint64_t run, uint32_t id, wire_span *ret_text,
-                         bool *ret_found)
-{
+                         bool *ret_found) {
     wdi_key key = wdi_key_pair(kind, run, id);
     return wdi_record_get(s, &key, ret_text, ret_found);
 }
 
 /* Marks the id as used; *ret_known false when the run has no such definition. */
-static wadi_err id_use(pick *p, uint32_t id, bool *ret_known)
-{
+static wadi_err id_use(pick *p, uint32_t id, bool *ret_known) {
     wire_span text;
     uint64_t bit = UINT64_C(1) << (id % 64);
     uint64_t *word = &p->s->picker.used_ids[id / 64 % ((WDI_DICT_ID_MAX + 1) / 64)];
@@ -46,8 +45,7 @@ static wadi_err id_use(pick *p, uint32_t id, bool *ret_known)
     return err;
 }
 
-static wadi_err context_use(pick *p, uint32_t id, bool *ret_known)
-{
+static wadi_err context_use(pick *p, uint32_t id, bool *ret_known) {
     wdi_picker *picker = &p->s->picker;
     size_t n = p->batch.head.n_contexts;
     *ret_known = true;
@@ -65,8 +63,7 @@ static wadi_err context_use(pick *p, uint32_t id, bool *ret_known)
 }
 
 /* Everything that the event refers to; *ret_known false when it makes no sense, or something is missing. */
-static wadi_err event_refer(pick *p, const uint8_t *event, size_t n, bool *ret_known)
-{
+static wadi_err event_refer(pick *p, const uint8_t *event, size_t n, bool *ret_known) {
     wire_event_view view;
     wire_props it;
     wire_prop_view prop;
@@ -83,11 +80,11 @@ static wadi_err event_refer(pick *p, const uint8_t *event, size_t n, bool *ret_k
 }
 
 /* In ascending order of ids, which also is the order that the collector's table wants. */
-static wadi_err definitions_list(pick *p)
-{
+static wadi_err definitions_list(pick *p) {
     wdi_picker *picker = &p->s->picker;
     size_t n = 0;
-    for (uint32_t w = 0; w < sizeof picker->used_ids / sizeof picker->used_ids[0] && n < p->n_definitions; w++) {
+    for (uint32_t w = 0; w < sizeof picker->used_ids / sizeof picker->used_ids[0] && n < p->n_definitions;
+         w++) {
         for (uint64_t bits = picker->used_ids[w]; bits != 0; bits &= bits - 1) {
             wire_definition *d = &picker->definitions[n];
             bool known = false;
@@ -104,10 +101,10 @@ static wadi_err definitions_list(pick *p)
     return WADI_OK;
 }
 
-/* ---- numbers ------------------------------------------------------------------------------------------------- */
+/* ---- numbers
+ * ------------------------------------------------------------------------------------------------- */
 
-static void pick_dropped(pick *p, uint64_t number, const wdi_chunk_entry *e)
-{
+static void pick_dropped(pick *p, uint64_t number, const wdi_chunk_entry *e) {
     wdi_picker *picker = &p->s->picker;
     wire_batch_head *head = &p->batch.head;
     wire_dropped *last = head->n_dropped > 0 ? &picker->dropped[head->n_dropped - 1] : NULL;
@@ -124,8 +121,7 @@ static void pick_dropped(pick *p, uint64_t number, const wdi_chunk_entry *e)
     p->batch.last_seq = number;
 }
 
-static wadi_err pick_event(pick *p, uint64_t number, const wdi_chunk_entry *e, const uint8_t *framed)
-{
+static wadi_err pick_event(pick *p, uint64_t number, const wdi_chunk_entry *e, const uint8_t *framed) {
     wdi_store_batch *batch = &p->batch;
     size_t frame = wire_frame_size(e->n);
     bool known = false;
@@ -150,8 +146,7 @@ static wadi_err pick_event(pick *p, uint64_t number, const wdi_chunk_entry *e, c
     return WADI_OK;
 }
 
-static wadi_err pick_chunk(pick *p, const wdi_chunk *chunk, uint64_t end)
-{
+static wadi_err pick_chunk(pick *p, const wdi_chunk *chunk, uint64_t end) {
     const uint8_t *payload = chunk->payload;
     for (uint32_t i = 0; i < chunk->head.count && !p->full && p->damaged == 0; i++) {
         wdi_chunk_entry e = wdi_chunk_get(chunk, i);
@@ -174,8 +169,7 @@ static wadi_err pick_chunk(pick *p, const wdi_chunk *chunk, uint64_t end)
 }
 
 /* All numbers from first_seq on that are of the run and before `end`, as many as fit. */
-static wadi_err pick_numbers(pick *p, uint64_t end)
-{
+static wadi_err pick_numbers(pick *p, uint64_t end) {
     wdi_chunk chunk;
     bool found = false;
     wdi_store *s = p->s;
@@ -197,16 +191,17 @@ static wadi_err pick_numbers(pick *p, uint64_t end)
     return err;
 }
 
-/* ---- the batch --------------------------------------------------------------------------------------------------- */
+/* ---- the batch
+ * --------------------------------------------------------------------------------------------------- */
 
-static wadi_err batch_finish(pick *p, const wdi_stream *stream)
-{
+static wadi_err batch_finish(pick *p, const wdi_stream *stream) {
     wdi_store *s = p->s;
     wire_batch_head *head = &p->batch.head;
     memcpy(head->installation, s->installation, sizeof head->installation);
     memcpy(head->stream, stream->record.id, sizeof head->stream);
     head->low = stream->record.low;
-    head->resent_through = stream->record.resent_through >= head->first_seq ? stream->record.resent_through : 0;
+    head->resent_through =
+        stream->record.resent_through >= head->first_seq ? stream->record.resent_through : 0;
     head->pending = wdi_store_pending(s) - (p->batch.last_seq + 1 - head->low);
     head->dropped = s->picker.dropped;
     wdi_run_fill(&s->picker.run, &head->run);
@@ -215,14 +210,14 @@ static wadi_err batch_finish(pick *p, const wdi_stream *stream)
 }
 
 /* From the stream's cursor. last_seq 0: the first number is damaged. */
-static wadi_err batch_pick(wdi_store *s, const wdi_store_want *want, const wdi_stream *stream, pick *p)
-{
+static wadi_err batch_pick(wdi_store *s, const wdi_store_want *want, const wdi_stream *stream, pick *p) {
     memset(p, 0, sizeof *p);
     memset(s->picker.used_ids, 0, sizeof s->picker.used_ids);
     p->s = s;
     p->want = want;
-    p->numbers_max = want->numbers_max != 0 && want->numbers_max < WDI_BATCH_NUMBERS_MAX ? want->numbers_max
-                                                                                       : WDI_BATCH_NUMBERS_MAX;
+    p->numbers_max = want->numbers_max != 0 && want->numbers_max < WDI_BATCH_NUMBERS_MAX
+                         ? want->numbers_max
+                         : WDI_BATCH_NUMBERS_MAX;
     p->batch.head.first_seq = stream->cursor;
     wadi_err err = wdi_reader_begin(s);
     if (err == WADI_OK)
@@ -233,8 +228,7 @@ static wadi_err batch_pick(wdi_store *s, const wdi_store_want *want, const wdi_s
     return err;
 }
 
-static wadi_err damage_bury(wdi_store *s, uint64_t number)
-{
+static wadi_err damage_bury(wdi_store *s, uint64_t number) {
     wdi_diagf(s->diag, WADI_DIAG_ERROR, "store: event %llu is damaged: dropped", (unsigned long long)number);
     wadi_err err = wdi_txn_begin(s);
     if (err == WADI_OK)
@@ -242,8 +236,7 @@ static wadi_err damage_bury(wdi_store *s, uint64_t number)
     return wdi_txn_end(s, err);
 }
 
-static const wdi_stream *stream_next(const wdi_store *s, const char *collector)
-{
+static const wdi_stream *stream_next(const wdi_store *s, const char *collector) {
     for (uint32_t i = 0; i < s->state.n_streams; i++) {
         const wdi_stream *stream = &s->state.streams[i];
         if (stream->cursor < wdi_stream_end(&s->state, stream) &&
@@ -253,8 +246,7 @@ static const wdi_stream *stream_next(const wdi_store *s, const char *collector)
     return NULL;
 }
 
-wadi_err wdi_store_peek(wdi_store *s, const wdi_store_want *want, wdi_store_batch *ret_batch, bool *ret_any)
-{
+wadi_err wdi_store_peek(wdi_store *s, const wdi_store_want *want, wdi_store_batch *ret_batch, bool *ret_any) {
     const char *collector = want->collector != NULL ? want->collector : "";
     wadi_err err = wdi_store_home(s, collector, NULL, want->now_us);
     if (err != WADI_OK)

@@ -1,11 +1,11 @@
-/* What a file must look like for us to go on with it. LMDB checks little, and its pages carry no checksum; our
- * records do. A walk over LMDB's own pages before it maps the file belongs in base/lmdb.c, before this. */
+/* What a file must look like for us to go on with it. LMDB checks little, and its pages carry no checksum;
+ * our records do. A walk over LMDB's own pages before it maps the file belongs in base/lmdb.c, before this.
+ */
 #include "sdk/src/store/inside.h"
 
 #include <string.h>
 
-static wadi_err stream_load(wdi_state *state, base_lmdb_val key_val, base_lmdb_val val)
-{
+static wadi_err stream_load(wdi_state *state, base_lmdb_val key_val, base_lmdb_val val) {
     wdi_stream stream = {.cursor = 0};
     wdi_stream_record *r = &stream.record;
     wdi_key key = wdi_key_number(WDI_KEY_STREAM, wdi_key_number_of(key_val));
@@ -28,8 +28,7 @@ static wadi_err stream_load(wdi_state *state, base_lmdb_val key_val, base_lmdb_v
     return WADI_OK;
 }
 
-static wadi_err streams_load(wdi_store *s)
-{
+static wadi_err streams_load(wdi_store *s) {
     wdi_state *state = &s->state;
     base_lmdb_cursor *cursor = NULL;
     base_lmdb_val val;
@@ -49,8 +48,7 @@ static wadi_err streams_load(wdi_store *s)
 }
 
 /* Ascending, disjoint, and only the last one is open. */
-static bool streams_fit(const wdi_state *state)
-{
+static bool streams_fit(const wdi_state *state) {
     if (state->n_streams == 0)
         return false;
     for (uint32_t i = 0; i + 1 < state->n_streams; i++) {
@@ -63,14 +61,13 @@ static bool streams_fit(const wdi_state *state)
 
 /* What has been seen of the chunks so far. */
 typedef struct chunk_audit {
-    uint64_t owed;  /* numbers owed that a chunk holds */
-    uint64_t next;  /* behind the last chunk, and the chain there; 0: none yet */
+    uint64_t owed; /* numbers owed that a chunk holds */
+    uint64_t next; /* behind the last chunk, and the chain there; 0: none yet */
     uint64_t chain;
     uint64_t run;
 } chunk_audit;
 
-static bool chunk_fits(wdi_store *s, const wdi_chunk *c, chunk_audit *audit)
-{
+static bool chunk_fits(wdi_store *s, const wdi_chunk *c, chunk_audit *audit) {
     const wdi_meta *meta = &s->state.meta;
     if (c->first < audit->next || wdi_chunk_last(c) >= meta->next_seq || c->head.run < audit->run ||
         c->head.run < meta->oldest_run || c->head.run > meta->run)
@@ -91,8 +88,7 @@ static bool chunk_fits(wdi_store *s, const wdi_chunk *c, chunk_audit *audit)
     return true;
 }
 
-static wadi_err chunks_check(wdi_store *s)
-{
+static wadi_err chunks_check(wdi_store *s) {
     wdi_chunk chunk;
     chunk_audit audit = {.owed = 0};
     bool found = false;
@@ -111,8 +107,7 @@ static wadi_err chunks_check(wdi_store *s)
     return WADI_OK;
 }
 
-wadi_err wdi_store_load(wdi_store *s, bool *ret_fresh)
-{
+wadi_err wdi_store_load(wdi_store *s, bool *ret_fresh) {
     wdi_key key = wdi_key_plain(WDI_KEY_META);
     wire_span record;
     bool found = false;

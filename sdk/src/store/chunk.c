@@ -2,17 +2,16 @@
 
 #include <string.h>
 
-/* ---- walking ----------------------------------------------------------------------------------------------- */
+/* ---- walking
+ * ----------------------------------------------------------------------------------------------- */
 
-void wdi_chunk_walk_end(wdi_store *s)
-{
+void wdi_chunk_walk_end(wdi_store *s) {
     base_lmdb_cursor_close(s->walk);
     s->walk = NULL;
 }
 
 static wadi_err walk_move(wdi_store *s, base_lmdb_move move, base_lmdb_val *key, wdi_chunk *ret_chunk,
-                          bool *ret_found)
-{
+                          bool *ret_found) {
     base_lmdb_val val;
     bool found = false;
     base_lmdb_err err = base_lmdb_cursor_move(s->walk, move, key, &val, &found);
@@ -24,22 +23,19 @@ static wadi_err walk_move(wdi_store *s, base_lmdb_move move, base_lmdb_val *key,
     return WADI_OK;
 }
 
-wadi_err wdi_chunk_next(wdi_store *s, wdi_chunk *ret_chunk, bool *ret_found)
-{
+wadi_err wdi_chunk_next(wdi_store *s, wdi_chunk *ret_chunk, bool *ret_found) {
     base_lmdb_val key = {NULL, 0};
     return walk_move(s, BASE_LMDB_NEXT, &key, ret_chunk, ret_found);
 }
 
-static wadi_err walk_open(wdi_store *s)
-{
+static wadi_err walk_open(wdi_store *s) {
     if (s->walk != NULL)
         return WADI_OK;
     return wdi_lmdb_err(base_lmdb_cursor_open(s->txn != NULL ? s->txn : s->reader, 0, &s->walk));
 }
 
 /* The chunk that begins at or before the number holds it, or the next one is the first behind it. */
-wadi_err wdi_chunk_seek(wdi_store *s, uint64_t number, wdi_chunk *ret_chunk, bool *ret_found)
-{
+wadi_err wdi_chunk_seek(wdi_store *s, uint64_t number, wdi_chunk *ret_chunk, bool *ret_found) {
     wadi_err err = walk_open(s);
     if (err != WADI_OK)
         return err;
@@ -65,19 +61,18 @@ wadi_err wdi_chunk_seek(wdi_store *s, uint64_t number, wdi_chunk *ret_chunk, boo
     return walk_move(s, BASE_LMDB_AT_LEAST, &key, ret_chunk, ret_found);
 }
 
-wadi_err wdi_chunk_del(wdi_store *s, uint64_t first)
-{
+wadi_err wdi_chunk_del(wdi_store *s, uint64_t first) {
     wdi_key key = wdi_key_number(WDI_KEY_CHUNK, first);
     wdi_chunk_walk_end(s);
     return wdi_record_del(s, &key);
 }
 
-/* ---- tombstones ---------------------------------------------------------------------------------------------- */
+/* ---- tombstones
+ * ---------------------------------------------------------------------------------------------- */
 
 /* Writes the chunk to `out` with the accepted events turned into tombstones; returns how many. */
 static uint32_t chunk_bury_copy(wdi_store *s, const wdi_chunk *c, wdi_entry_test which, const void *context,
-                                wadi_drop reason, uint8_t *out)
-{
+                                wadi_drop reason, uint8_t *out) {
     wdi_chunk_head head = c->head;
     uint8_t *table = out + sizeof head;
     uint8_t *payload = table + head.count * sizeof(wdi_chunk_entry);
@@ -107,16 +102,16 @@ static uint32_t chunk_bury_copy(wdi_store *s, const wdi_chunk *c, wdi_entry_test
     return buried;
 }
 
-static bool chunks_join(const wdi_chunk *a, const wdi_chunk *b)
-{
+/* Not beyond the size of an ordinary chunk: in a small map pages in a row are rare. */
+static bool chunks_join(const wdi_store *s, const wdi_chunk *a, const wdi_chunk *b) {
     return a->head.payload_bytes == 0 && b->head.payload_bytes == 0 && a->head.run == b->head.run &&
            wdi_chunk_last(a) + 1 == b->first && a->head.count + b->head.count <= WDI_CHUNK_NUMBERS_MAX &&
+           (a->head.count + b->head.count) * sizeof(wdi_chunk_entry) <= s->builder.payload_max &&
            b->head.ring_begin - a->head.ring_begin < UINT32_MAX / 2;
 }
 
 /* Appends b's entries to the copy of a at `out`. */
-static void chunk_join_copy(const wdi_chunk *a, const wdi_chunk *b, uint8_t *out)
-{
+static void chunk_join_copy(const wdi_chunk *a, const wdi_chunk *b, uint8_t *out) {
     wdi_chunk_head head = a->head;
     head.count += b->head.count;
     memcpy(out + sizeof head, a->table, a->head.count * sizeof(wdi_chunk_entry));
@@ -129,8 +124,7 @@ static void chunk_join_copy(const wdi_chunk *a, const wdi_chunk *b, uint8_t *out
     wdi_chunk_seal(a->first, out);
 }
 
-static wadi_err chunk_write(wdi_store *s, uint64_t first, const uint8_t *value)
-{
+static wadi_err chunk_write(wdi_store *s, uint64_t first, const uint8_t *value) {
     wdi_chunk_head head;
     memcpy(&head, value, sizeof head);
     wdi_key key = wdi_key_number(WDI_KEY_CHUNK, first);
@@ -139,8 +133,7 @@ static wadi_err chunk_write(wdi_store *s, uint64_t first, const uint8_t *value)
 }
 
 /* Writes the chunk at `value`, or the one before it with this one's entries behind its own. */
-static wadi_err chunk_write_joined(wdi_store *s, uint64_t first, uint8_t *value)
-{
+static wadi_err chunk_write_joined(wdi_store *s, uint64_t first, uint8_t *value) {
     wdi_chunk_head head;
     wdi_chunk chunk, before;
     bool found = false;
@@ -150,7 +143,7 @@ static wadi_err chunk_write_joined(wdi_store *s, uint64_t first, uint8_t *value)
         wadi_err err = wdi_chunk_seek(s, first - 1, &before, &found);
         if (err != WADI_OK)
             return err;
-        if (found && chunks_join(&before, &chunk)) {
+        if (found && chunks_join(s, &before, &chunk)) {
             uint8_t *joined = s->scratch + WDI_CHUNK_BYTES_MAX;
             chunk_join_copy(&before, &chunk, joined);
             err = wdi_chunk_del(s, first);
@@ -162,8 +155,7 @@ static wadi_err chunk_write_joined(wdi_store *s, uint64_t first, uint8_t *value)
 }
 
 wadi_err wdi_chunk_bury(wdi_store *s, const wdi_chunk *chunk, wdi_entry_test which, const void *context,
-                        wadi_drop reason, uint32_t *ret_n)
-{
+                        wadi_drop reason, uint32_t *ret_n) {
     uint64_t first = chunk->first;
     uint32_t n = chunk_bury_copy(s, chunk, which, context, reason, s->scratch);
     wdi_chunk_walk_end(s);
@@ -177,15 +169,13 @@ typedef struct seq_range {
     uint64_t first, last;
 } seq_range;
 
-static bool entry_in_range(const void *context, uint64_t number, const wdi_chunk_entry *e)
-{
+static bool entry_in_range(const void *context, uint64_t number, const wdi_chunk_entry *e) {
     const seq_range *range = context;
     (void)e;
     return number >= range->first && number <= range->last;
 }
 
-wadi_err wdi_drop_range(wdi_store *s, uint64_t first, uint64_t last, wadi_drop reason)
-{
+wadi_err wdi_drop_range(wdi_store *s, uint64_t first, uint64_t last, wadi_drop reason) {
     const seq_range range = {first, last};
     uint64_t at = first;
     while (at <= last) {

@@ -3,17 +3,21 @@
 
 #include <string.h>
 
-#define REFUSE_PERCENT 90u /* of the map: what is left is for settling and dropping, which must write, too */
+/* Of the map, the larger of the two: what settling, dropping and the note of what is sent need, since they
+ * write, too, and LMDB reuses pages only two transactions later. */
+#define RESERVE_PERCENT 10u
+#define RESERVE_BYTES (192u * 1024u)
 
-static bool store_is_full(const wdi_store *s)
-{
-    return s->used_bytes > base_lmdb_map_bytes(s->env) / 100 * REFUSE_PERCENT;
+static bool store_is_full(const wdi_store *s) {
+    uint64_t map = base_lmdb_map_bytes(s->env);
+    uint64_t reserve = map / 100 * RESERVE_PERCENT;
+    return s->used_bytes + (reserve > RESERVE_BYTES ? reserve : RESERVE_BYTES) > map;
 }
 
-/* ---- the chunk at hand ------------------------------------------------------------------------------------- */
+/* ---- the chunk at hand
+ * ------------------------------------------------------------------------------------- */
 
-static void builder_start(wdi_store *s)
-{
+static void builder_start(wdi_store *s) {
     wdi_builder *b = &s->builder;
     memset(&b->head, 0, sizeof b->head);
     b->first = s->state.meta.next_seq;
@@ -22,8 +26,7 @@ static void builder_start(wdi_store *s)
     b->head.ring_begin = s->state.meta.ring_pos;
 }
 
-static wadi_err builder_flush(wdi_store *s)
-{
+static wadi_err builder_flush(wdi_store *s) {
     wdi_builder *b = &s->builder;
     void *out = NULL;
     if (b->head.count == 0)
@@ -43,8 +46,7 @@ static wadi_err builder_flush(wdi_store *s)
     return WADI_OK;
 }
 
-static void builder_put(wdi_store *s, const uint8_t *event, size_t n, const wdi_chunk_entry *e)
-{
+static void builder_put(wdi_store *s, const uint8_t *event, size_t n, const wdi_chunk_entry *e) {
     wdi_builder *b = &s->builder;
     uint8_t *at = b->payload + b->head.payload_bytes;
     size_t frame = wire_frame_put(at, n);
@@ -54,12 +56,12 @@ static void builder_put(wdi_store *s, const uint8_t *event, size_t n, const wdi_
     b->table[b->head.count++] = *e;
 }
 
-/* ---- the drainer's calls ------------------------------------------------------------------------------------- */
+/* ---- the drainer's calls
+ * ------------------------------------------------------------------------------------- */
 
 /* Full of what the quota may drop: it acts from now on, and deeper each time that this happens again, since
  * a chunk needs pages in a row. */
-static wadi_err full_note(wdi_store *s, wadi_err err)
-{
+static wadi_err full_note(wdi_store *s, wadi_err err) {
     const uint32_t step_percent = 5, percent_min = 40;
     uint64_t percent = s->used_bytes * 100 / base_lmdb_map_bytes(s->env);
     if (err != WADI_ERR_DISK_FULL || percent < percent_min)
@@ -70,8 +72,7 @@ static wadi_err full_note(wdi_store *s, wadi_err err)
     return err;
 }
 
-wadi_err wdi_store_begin(wdi_store *s)
-{
+wadi_err wdi_store_begin(wdi_store *s) {
     if (store_is_full(s))
         return full_note(s, WADI_ERR_DISK_FULL);
     wadi_err err = wdi_txn_begin(s);
@@ -80,12 +81,12 @@ wadi_err wdi_store_begin(wdi_store *s)
     return err;
 }
 
-wadi_err wdi_store_put_event(wdi_store *s, const uint8_t *event, size_t n, uint32_t crc, wadi_priority priority,
-                             uint64_t ring_end)
-{
+wadi_err wdi_store_put_event(wdi_store *s, const uint8_t *event, size_t n, uint32_t crc,
+                             wadi_priority priority, uint64_t ring_end) {
     wdi_builder *b = &s->builder;
     wdi_meta *meta = &s->state.meta;
-    if (s->txn == NULL || n == 0 || n > WIRE_EVENT_BYTES_MAX || (unsigned)priority >= WDI_PRIORITIES || ring_end < meta->ring_pos)
+    if (s->txn == NULL || n == 0 || n > WIRE_EVENT_BYTES_MAX || (unsigned)priority >= WDI_PRIORITIES ||
+        ring_end < meta->ring_pos)
         return WADI_ERR_INVALID;
     if (b->head.count > 0 &&
         (b->head.count == b->table_max || b->head.payload_bytes + n + 8 > b->payload_max)) {
@@ -105,24 +106,21 @@ wadi_err wdi_store_put_event(wdi_store *s, const uint8_t *event, size_t n, uint3
     return WADI_OK;
 }
 
-wadi_err wdi_store_put_definition(wdi_store *s, uint32_t id, const void *text, size_t n)
-{
+wadi_err wdi_store_put_definition(wdi_store *s, uint32_t id, const void *text, size_t n) {
     if (s->txn == NULL || id == 0 || id > WDI_DICT_ID_MAX || n == 0 || n > WIRE_TEXT_BYTES_MAX)
         return WADI_ERR_INVALID;
     wdi_key key = wdi_key_pair(WDI_KEY_DEFINITION, s->state.meta.run, id);
     return full_note(s, wdi_record_put(s, &key, text, n));
 }
 
-wadi_err wdi_store_put_context(wdi_store *s, uint32_t id, const void *encoded, size_t n)
-{
+wadi_err wdi_store_put_context(wdi_store *s, uint32_t id, const void *encoded, size_t n) {
     if (s->txn == NULL || id == 0 || n == 0 || n > WIRE_EVENT_BYTES_MAX)
         return WADI_ERR_INVALID;
     wdi_key key = wdi_key_pair(WDI_KEY_CONTEXT, s->state.meta.run, id);
     return full_note(s, wdi_record_put(s, &key, encoded, n));
 }
 
-wadi_err wdi_store_commit(wdi_store *s, uint64_t ring_pos)
-{
+wadi_err wdi_store_commit(wdi_store *s, uint64_t ring_pos) {
     wadi_err err = s->txn != NULL ? builder_flush(s) : WADI_ERR_INVALID;
     if (err == WADI_OK)
         s->state.meta.ring_pos = ring_pos;
@@ -130,8 +128,7 @@ wadi_err wdi_store_commit(wdi_store *s, uint64_t ring_pos)
     return full_note(s, err);
 }
 
-void wdi_store_abort(wdi_store *s)
-{
+void wdi_store_abort(wdi_store *s) {
     wadi_err expected = wdi_txn_end(s, WADI_ERR_CLOSED); /* ends without a commit for any error */
     (void)expected;
 }

@@ -1,4 +1,5 @@
-/* format: how the lane's file is laid out. One unnamed LMDB database; keys are a letter and big-endian numbers:
+/* format: how the lane's file is laid out. One unnamed LMDB database; keys are a letter and big-endian
+ * numbers:
  *
  *     M               meta: numbers, positions, counters
  *     S ordinal       a stream: a range of numbers and its id
@@ -8,9 +9,10 @@
  *     K first_seq     a chunk: consecutive numbers of one run
  *     N note          settings of other parts
  *
- * All but chunks are a record followed by a CRC-32C over key and record. Numbers are native: LMDB files are, too.
- * A chunk is a header, a table of one entry a number, and the framed events (as in a batch) of those that are not
- * tombstones. The header's CRC covers header, table and first number; each event has its own in the table. */
+ * All but chunks are a record followed by a CRC-32C over key and record. Numbers are native: LMDB files are,
+ * too. A chunk is a header, a table of one entry a number, and the framed events (as in a batch) of those
+ * that are not tombstones. The header's CRC covers header, table and first number; each event has its own in
+ * the table. */
 #ifndef WDI_STORE_FORMAT_H
 #define WDI_STORE_FORMAT_H
 
@@ -61,8 +63,8 @@ typedef struct wdi_meta {
     uint64_t next_seq;    /* the next number to give, and the chain before it */
     uint64_t chain;
     uint64_t ring_pos;
-    uint64_t run;         /* the last one begun; 0: none */
-    uint64_t oldest_run;  /* runs below are forgotten */
+    uint64_t run;        /* the last one begun; 0: none */
+    uint64_t oldest_run; /* runs below are forgotten */
     uint64_t acked;
     uint64_t dropped[WADI_DROP_COUNT];
     uint64_t forks;
@@ -74,11 +76,11 @@ typedef struct wdi_stream_record {
     uint32_t ordinal;
     uint32_t reserved;
     uint8_t id[WIRE_ID_BYTES];
-    uint64_t low;            /* lowest number owed; `end` if none */
-    uint64_t end;            /* behind the last number; 0: open, goes on with what the ring brings */
-    uint64_t sent_max;       /* highest number that a collector may know; low - 1 or more */
+    uint64_t low;      /* lowest number owed; `end` if none */
+    uint64_t end;      /* behind the last number; 0: open, goes on with what the ring brings */
+    uint64_t sent_max; /* highest number that a collector may know; low - 1 or more */
     uint64_t resent_through;
-    uint64_t moved_us;       /* since when another collector than `collector` answers; 0: not so */
+    uint64_t moved_us; /* since when another collector than `collector` answers; 0: not so */
     char collector[WDI_COLLECTOR_BYTES_MAX]; /* "": none has answered yet */
 } wdi_stream_record;
 
@@ -138,8 +140,7 @@ wdi_chunk_entry wdi_chunk_get(const wdi_chunk *c, uint32_t index);
 /* The chain before the number, which is in the chunk or directly behind it. */
 uint64_t wdi_chunk_chain(const wdi_chunk *c, uint64_t number);
 
-static inline size_t wdi_chunk_bytes(const wdi_chunk_head *head)
-{
+static inline size_t wdi_chunk_bytes(const wdi_chunk_head *head) {
     return sizeof *head + head->count * sizeof(wdi_chunk_entry) + head->payload_bytes;
 }
 /* Fills in head.crc once header and table stand at `out`. */

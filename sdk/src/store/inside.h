@@ -1,5 +1,5 @@
-/* What the files of the store share. Every change runs between wdi_txn_begin and wdi_txn_end, which saves what
- * changed in `state` along with it, or puts back what was. */
+/* What the files of the store share. Every change runs between wdi_txn_begin and wdi_txn_end, which saves
+ * what changed in `state` along with it, or puts back what was. */
 #ifndef WDI_STORE_INSIDE_H
 #define WDI_STORE_INSIDE_H
 
@@ -43,21 +43,21 @@ typedef struct wdi_picker {
 
 struct wdi_store {
     base_lmdb *env;
-    base_lmdb_txn *txn;      /* the writing one, while it lasts */
-    base_lmdb_txn *reader;   /* what the last batch handed out borrows from */
-    base_lmdb_cursor *walk;  /* over chunks, in `txn` or `reader` */
-    wdi_state state;         /* with the changes of the transaction under way */
-    wdi_state kept;          /* as committed */
-    wdi_run_record run;      /* the one of meta.run */
-    wdi_boot_record clock;   /* of its boot; error_us 0: none yet */
-    uint64_t used_bytes;     /* pages in use at the last commit */
-    uint32_t quota_percent;  /* acting stops below */
+    base_lmdb_txn *txn;     /* the writing one, while it lasts */
+    base_lmdb_txn *reader;  /* what the last batch handed out borrows from */
+    base_lmdb_cursor *walk; /* over chunks, in `txn` or `reader` */
+    wdi_state state;        /* with the changes of the transaction under way */
+    wdi_state kept;         /* as committed */
+    wdi_run_record run;     /* the one of meta.run */
+    wdi_boot_record clock;  /* of its boot; error_us 0: none yet */
+    uint64_t used_bytes;    /* pages in use at the last commit */
+    uint32_t quota_percent; /* acting stops below */
     bool quota_acting;
     uint64_t quota_from[WDI_PRIORITIES]; /* older events of the priority are gone */
-    wadi_err failed;         /* damage met: nothing is read or written any more */
+    wadi_err failed;                     /* damage met: nothing is read or written any more */
     wdi_builder builder;
     wdi_picker picker;
-    uint8_t *scratch;        /* WDI_CHUNK_BYTES_MAX, twice: a chunk to change, and its neighbour */
+    uint8_t *scratch; /* WDI_CHUNK_BYTES_MAX, twice: a chunk to change, and its neighbour */
     wdi_dropped_log dropped_log;
     uint64_t owed_ticket;
     uint8_t installation[WIRE_ID_BYTES];
@@ -75,10 +75,11 @@ WADI_NODISCARD wadi_err wdi_txn_end(wdi_store *s, wadi_err err);
 WADI_NODISCARD wadi_err wdi_reader_begin(wdi_store *s);
 void wdi_reader_end(wdi_store *s);
 
-/* Records with their CRC, in the transaction at hand. get: *ret_found false when absent. load: into exactly n bytes,
- * absent or of another size is damage. */
+/* Records with their CRC, in the transaction at hand. get: *ret_found false when absent. load: into exactly n
+ * bytes, absent or of another size is damage. */
 WADI_NODISCARD wadi_err wdi_record_put(wdi_store *s, const wdi_key *key, const void *record, size_t n);
-WADI_NODISCARD wadi_err wdi_record_get(wdi_store *s, const wdi_key *key, wire_span *ret_record, bool *ret_found);
+WADI_NODISCARD wadi_err wdi_record_get(wdi_store *s, const wdi_key *key, wire_span *ret_record,
+                                       bool *ret_found);
 WADI_NODISCARD wadi_err wdi_record_load(wdi_store *s, const wdi_key *key, void *ret_record, size_t n);
 WADI_NODISCARD wadi_err wdi_record_del(wdi_store *s, const wdi_key *key);
 
@@ -99,7 +100,8 @@ WADI_NODISCARD wadi_err wdi_chunk_bury(wdi_store *s, const wdi_chunk *chunk, wdi
 /* Numbers first … last that some stream owes are tombstones afterwards. */
 WADI_NODISCARD wadi_err wdi_drop_range(wdi_store *s, uint64_t first, uint64_t last, wadi_drop reason);
 
-/* ---- streams (stream.c) ---------------------------------------------------------------------------------- */
+/* ---- streams (stream.c) ----------------------------------------------------------------------------------
+ */
 
 uint64_t wdi_stream_end(const wdi_state *state, const wdi_stream *stream);
 wdi_stream *wdi_stream_find(wdi_state *state, const uint8_t id[WIRE_ID_BYTES]);
@@ -115,16 +117,18 @@ WADI_NODISCARD wadi_err wdi_chain_before(wdi_store *s, const wdi_stream *stream,
  * removed: another one stands at *stream then. */
 WADI_NODISCARD wadi_err wdi_stream_settle(wdi_store *s, wdi_stream *stream, uint64_t through);
 
-/* ---- moving (move.c) --------------------------------------------------------------------------------------- */
+/* ---- moving (move.c)
+ * --------------------------------------------------------------------------------------- */
 
 bool wdi_stream_foreign(const wdi_stream *stream, const char *collector);
-/* Of the streams whose home is another collector: numbers never sent go to a new stream; those that waited too long
- * for theirs change over. Inside a transaction. */
+/* Of the streams whose home is another collector: numbers never sent go to a new stream; those that waited
+ * too long for theirs change over. Inside a transaction. */
 WADI_NODISCARD wadi_err wdi_streams_move(wdi_store *s, const char *collector, uint64_t now_us);
 /* Whether wdi_streams_move would change anything. */
 bool wdi_streams_moving(const wdi_store *s, const char *collector, uint64_t now_us);
 
-/* ---- runs and times (run.c) -------------------------------------------------------------------------------- */
+/* ---- runs and times (run.c)
+ * -------------------------------------------------------------------------------- */
 
 WADI_NODISCARD wadi_err wdi_run_load(wdi_store *s, uint64_t ordinal, wdi_run_record *ret_run);
 /* Borrows record's text. */
@@ -136,7 +140,8 @@ WADI_NODISCARD wadi_err wdi_clock_fill(wdi_store *s, const wdi_run_record *run, 
 /* The sample of the current run's boot; zeros when there is none. */
 WADI_NODISCARD wadi_err wdi_clock_load(wdi_store *s, wdi_boot_record *ret_boot);
 
-/* ---- opening (check.c) ----------------------------------------------------------------------------------- */
+/* ---- opening (check.c) -----------------------------------------------------------------------------------
+ */
 
 /* Reads meta, streams and the current run into `kept`, and holds every chunk against them; counts `live`.
  * WADI_ERR_CORRUPT: they do not fit. *ret_fresh: the file is new. In the reader. */

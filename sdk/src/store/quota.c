@@ -4,13 +4,9 @@
 #define START_PERCENT 75u
 #define CHUNKS_AT_ONCE 8u /* of one transaction, which must find room itself */
 
-static uint64_t used_percent(const wdi_store *s)
-{
-    return s->used_bytes * 100 / base_lmdb_map_bytes(s->env);
-}
+static uint64_t used_percent(const wdi_store *s) { return s->used_bytes * 100 / base_lmdb_map_bytes(s->env); }
 
-static bool quota_wanted(wdi_store *s)
-{
+static bool quota_wanted(wdi_store *s) {
     uint64_t percent = used_percent(s);
     if (percent >= START_PERCENT)
         s->quota_acting = true;
@@ -20,8 +16,7 @@ static bool quota_wanted(wdi_store *s)
 }
 
 /* The least important priority of which there are events. */
-static bool victim_find(const wdi_store *s, wadi_priority *ret_victim)
-{
+static bool victim_find(const wdi_store *s, wadi_priority *ret_victim) {
     static const wadi_priority order[] = {WADI_LOW, WADI_NORMAL, WADI_HIGH, WADI_CRITICAL};
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
         if (s->state.live[order[i]] == 0)
@@ -32,26 +27,23 @@ static bool victim_find(const wdi_store *s, wadi_priority *ret_victim)
     return false;
 }
 
-static bool entry_has_priority(const void *context, uint64_t number, const wdi_chunk_entry *e)
-{
+static bool entry_has_priority(const void *context, uint64_t number, const wdi_chunk_entry *e) {
     (void)number;
     return e->priority == *(const wadi_priority *)context;
 }
 
 /* The next chunk, from `from` on, with an event of the priority. */
 static wadi_err victim_seek(wdi_store *s, uint64_t from, wadi_priority victim, wdi_chunk *ret_chunk,
-                            bool *ret_found)
-{
+                            bool *ret_found) {
     wadi_err err = wdi_chunk_seek(s, from, ret_chunk, ret_found);
     while (err == WADI_OK && *ret_found && !(ret_chunk->head.priorities & 1u << victim))
         err = wdi_chunk_next(s, ret_chunk, ret_found);
     return err;
 }
 
-static wadi_err victims_bury(wdi_store *s, wadi_priority victim, uint64_t *ret_from)
-{
+static wadi_err victims_bury(wdi_store *s, wadi_priority victim, uint32_t chunks, uint64_t *ret_from) {
     uint64_t from = s->quota_from[victim];
-    for (uint32_t i = 0; i < CHUNKS_AT_ONCE; i++) {
+    for (uint32_t i = 0; i < chunks; i++) {
         wdi_chunk chunk;
         bool found = false;
         uint32_t n = 0;
@@ -67,17 +59,25 @@ static wadi_err victims_bury(wdi_store *s, wadi_priority victim, uint64_t *ret_f
     return WADI_OK;
 }
 
-wadi_err wdi_store_quota_step(wdi_store *s, bool *ret_more)
-{
+static wadi_err victims_drop(wdi_store *s, wadi_priority victim, uint32_t chunks, uint64_t *ret_from) {
+    *ret_from = s->quota_from[victim];
+    wadi_err err = wdi_txn_begin(s);
+    if (err == WADI_OK)
+        err = victims_bury(s, victim, chunks, ret_from);
+    return wdi_txn_end(s, err);
+}
+
+wadi_err wdi_store_quota_step(wdi_store *s, bool *ret_more) {
     wadi_priority victim = WADI_NORMAL;
+    uint64_t from = 0;
     *ret_more = false;
     if (!quota_wanted(s) || !victim_find(s, &victim))
         return WADI_OK;
-    uint64_t from = s->quota_from[victim];
-    wadi_err err = wdi_txn_begin(s);
-    if (err == WADI_OK)
-        err = victims_bury(s, victim, &from);
-    err = wdi_txn_end(s, err);
+    wadi_err err = victims_drop(s, victim, CHUNKS_AT_ONCE, &from);
+    if (err == WADI_ERR_DISK_FULL)
+        err = victims_drop(s, victim, 1, &from);
+    if (err == WADI_ERR_DISK_FULL)
+        return WADI_OK; /* no room to make room: settling has to */
     if (err == WADI_OK) {
         *ret_more = quota_wanted(s) && from != s->quota_from[victim];
         s->quota_from[victim] = from;

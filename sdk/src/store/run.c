@@ -7,8 +7,7 @@
 #define RUNS_AHEAD_MAX 1024u /* looked through for the next boot whose offset is known */
 #define DRIFT_PPM 100u
 
-void wdi_run_fill(const wdi_run_record *record, wire_run *ret_run)
-{
+void wdi_run_fill(const wdi_run_record *record, wire_run *ret_run) {
     wire_run run = {.ordinal = record->ordinal,
                     .nonce = record->nonce,
                     .boot_us = record->boot_us,
@@ -20,8 +19,7 @@ void wdi_run_fill(const wdi_run_record *record, wire_run *ret_run)
 
 void wdi_store_run(const wdi_store *s, wire_run *ret_run) { wdi_run_fill(&s->run, ret_run); }
 
-wadi_err wdi_run_load(wdi_store *s, uint64_t ordinal, wdi_run_record *ret_run)
-{
+wadi_err wdi_run_load(wdi_store *s, uint64_t ordinal, wdi_run_record *ret_run) {
     wdi_key key = wdi_key_number(WDI_KEY_RUN, ordinal);
     wdi_run_record run;
     wadi_err err = wdi_record_load(s, &key, &run, sizeof run);
@@ -33,8 +31,7 @@ wadi_err wdi_run_load(wdi_store *s, uint64_t ordinal, wdi_run_record *ret_run)
     return WADI_OK;
 }
 
-static wdi_run_record run_record(const wire_run *run, uint64_t ordinal)
-{
+static wdi_run_record run_record(const wire_run *run, uint64_t ordinal) {
     wdi_run_record record;
     memset(&record, 0, sizeof record);
     record.ordinal = ordinal;
@@ -48,8 +45,7 @@ static wdi_run_record run_record(const wire_run *run, uint64_t ordinal)
     return record;
 }
 
-wadi_err wdi_store_run_begin(wdi_store *s, const wire_run *run, uint64_t ring_pos)
-{
+wadi_err wdi_store_run_begin(wdi_store *s, const wire_run *run, uint64_t ring_pos) {
     wadi_err err = wdi_txn_begin(s);
     if (err != WADI_OK)
         return err;
@@ -67,10 +63,10 @@ wadi_err wdi_store_run_begin(wdi_store *s, const wire_run *run, uint64_t ring_po
     return err;
 }
 
-/* ---- forgetting -------------------------------------------------------------------------------------------------- */
+/* ---- forgetting
+ * -------------------------------------------------------------------------------------------------- */
 
-static wadi_err pairs_forget(wdi_store *s, wdi_key_kind kind, uint64_t run)
-{
+static wadi_err pairs_forget(wdi_store *s, wdi_key_kind kind, uint64_t run) {
     base_lmdb_cursor *cursor = NULL;
     base_lmdb_val val;
     bool found = false;
@@ -89,8 +85,7 @@ static wadi_err pairs_forget(wdi_store *s, wdi_key_kind kind, uint64_t run)
 }
 
 /* With the last run of a boot goes what is known of its clock. */
-static wadi_err boot_forget(wdi_store *s, const wdi_run_record *run)
-{
+static wadi_err boot_forget(wdi_store *s, const wdi_run_record *run) {
     wdi_run_record next;
     wadi_err err = wdi_run_load(s, run->ordinal + 1, &next);
     if (err != WADI_OK || memcmp(next.boot_id, run->boot_id, sizeof next.boot_id) == 0)
@@ -99,8 +94,7 @@ static wadi_err boot_forget(wdi_store *s, const wdi_run_record *run)
     return wdi_record_del(s, &key);
 }
 
-static wadi_err run_forget(wdi_store *s, uint64_t ordinal)
-{
+static wadi_err run_forget(wdi_store *s, uint64_t ordinal) {
     wdi_run_record run;
     wdi_key key = wdi_key_number(WDI_KEY_RUN, ordinal);
     wadi_err err = wdi_run_load(s, ordinal, &run);
@@ -113,8 +107,7 @@ static wadi_err run_forget(wdi_store *s, uint64_t ordinal)
     return err == WADI_OK ? wdi_record_del(s, &key) : err;
 }
 
-wadi_err wdi_runs_forget(wdi_store *s)
-{
+wadi_err wdi_runs_forget(wdi_store *s) {
     wdi_meta *meta = &s->state.meta;
     uint64_t oldest = meta->run;
     wdi_chunk chunk;
@@ -132,11 +125,11 @@ wadi_err wdi_runs_forget(wdi_store *s)
     return err;
 }
 
-/* ---- clocks ------------------------------------------------------------------------------------------------------ */
+/* ---- clocks
+ * ------------------------------------------------------------------------------------------------------ */
 
 static wadi_err boot_load(wdi_store *s, const uint8_t boot_id[WIRE_ID_BYTES], wdi_boot_record *ret_boot,
-                          bool *ret_found)
-{
+                          bool *ret_found) {
     wdi_key key = wdi_key_boot(boot_id);
     wire_span record;
     bool found = false;
@@ -151,9 +144,9 @@ static wadi_err boot_load(wdi_store *s, const uint8_t boot_id[WIRE_ID_BYTES], wd
     return WADI_OK;
 }
 
-/* The two intervals, widened by the drift between their times, do not overlap: one clock was set in between. */
-static bool samples_clash(const wdi_boot_record *a, const wdi_boot_record *b)
-{
+/* The two intervals, widened by the drift between their times, do not overlap: one clock was set in between.
+ */
+static bool samples_clash(const wdi_boot_record *a, const wdi_boot_record *b) {
     uint64_t apart = a->at_us > b->at_us ? a->at_us - b->at_us : b->at_us - a->at_us;
     uint64_t slack = a->error_us + b->error_us + apart / (1000000 / DRIFT_PPM);
     uint64_t between = a->offset_us > b->offset_us ? (uint64_t)a->offset_us - (uint64_t)b->offset_us
@@ -162,10 +155,10 @@ static bool samples_clash(const wdi_boot_record *a, const wdi_boot_record *b)
 }
 
 wadi_err wdi_store_clock_sample(wdi_store *s, int64_t offset_us, uint64_t error_us, uint64_t at_us,
-                                bool *ret_kept)
-{
+                                bool *ret_kept) {
     wdi_boot_record sample = {offset_us, error_us > 0 ? error_us : 1, at_us};
-    bool keep = s->clock.error_us == 0 || sample.error_us < s->clock.error_us || samples_clash(&s->clock, &sample);
+    bool keep =
+        s->clock.error_us == 0 || sample.error_us < s->clock.error_us || samples_clash(&s->clock, &sample);
     if (ret_kept != NULL)
         *ret_kept = keep;
     if (!keep)
@@ -181,8 +174,7 @@ wadi_err wdi_store_clock_sample(wdi_store *s, int64_t offset_us, uint64_t error_
 }
 
 /* The start of the next boot whose offset is known: boot clock 0, in the collector's time. */
-static wadi_err bound_find(wdi_store *s, const wdi_run_record *run, wire_clock *clock)
-{
+static wadi_err bound_find(wdi_store *s, const wdi_run_record *run, wire_clock *clock) {
     const uint8_t *boot_id = run->boot_id;
     wdi_run_record later;
     for (uint64_t i = run->ordinal + 1; i <= s->state.meta.run && i - run->ordinal <= RUNS_AHEAD_MAX; i++) {
@@ -202,8 +194,7 @@ static wadi_err bound_find(wdi_store *s, const wdi_run_record *run, wire_clock *
     return WADI_OK;
 }
 
-wadi_err wdi_clock_fill(wdi_store *s, const wdi_run_record *run, wire_clock *clock)
-{
+wadi_err wdi_clock_fill(wdi_store *s, const wdi_run_record *run, wire_clock *clock) {
     wdi_boot_record boot;
     bool found = false;
     wadi_err err = boot_load(s, run->boot_id, &boot, &found);
@@ -215,8 +206,7 @@ wadi_err wdi_clock_fill(wdi_store *s, const wdi_run_record *run, wire_clock *clo
     return found ? WADI_OK : bound_find(s, run, clock);
 }
 
-wadi_err wdi_clock_load(wdi_store *s, wdi_boot_record *ret_boot)
-{
+wadi_err wdi_clock_load(wdi_store *s, wdi_boot_record *ret_boot) {
     bool found = false;
     memset(ret_boot, 0, sizeof *ret_boot);
     return boot_load(s, s->run.boot_id, ret_boot, &found);

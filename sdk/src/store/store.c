@@ -14,15 +14,15 @@
 
 #define PATH_BYTES_MAX 4096u
 #define CHUNK_PAYLOAD_MIN 4096u
-#define CHUNK_NUMBERS_MAX 512u  /* of a new chunk */
-#define CHUNKS_IN_MAP 64u       /* a chunk takes at most this part of a small map */
-#define TXN_PART 16u            /* and a transaction of the drainer this part */
+#define CHUNK_NUMBERS_MAX 512u /* of a new chunk */
+#define CHUNKS_IN_MAP 64u      /* a chunk takes at most this part of a small map */
+#define TXN_PART 16u           /* and a transaction of the drainer this part */
 #define QUOTA_PERCENT_STOP 70u
 
-/* ---- memory -------------------------------------------------------------------------------------------------- */
+/* ---- memory
+ * -------------------------------------------------------------------------------------------------- */
 
-static void store_free(wdi_store *s)
-{
+static void store_free(wdi_store *s) {
     if (s == NULL)
         return;
     free(s->builder.table);
@@ -31,8 +31,7 @@ static void store_free(wdi_store *s)
     free(s);
 }
 
-static wdi_store *store_alloc(const wdi_store_options *opt)
-{
+static wdi_store *store_alloc(const wdi_store_options *opt) {
     wdi_store *s = calloc(1, sizeof *s);
     if (s == NULL)
         return NULL;
@@ -53,10 +52,10 @@ static wdi_store *store_alloc(const wdi_store_options *opt)
     return NULL;
 }
 
-/* ---- quarantine ------------------------------------------------------------------------------------------------ */
+/* ---- quarantine
+ * ------------------------------------------------------------------------------------------------ */
 
-static uint64_t quarantine_count(const char *dir)
-{
+static uint64_t quarantine_count(const char *dir) {
     uint64_t n = 0;
     DIR *d = opendir(dir);
     if (d == NULL)
@@ -67,8 +66,7 @@ static uint64_t quarantine_count(const char *dir)
     return n;
 }
 
-static wadi_err dir_sync(const char *dir)
-{
+static wadi_err dir_sync(const char *dir) {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int failed = fd < 0 || fsync(fd) != 0;
     if (fd >= 0)
@@ -77,8 +75,7 @@ static wadi_err dir_sync(const char *dir)
 }
 
 /* Nothing is deleted: whoever looks after the device may want it. */
-static wadi_err set_aside(const wdi_store_options *opt, const char *why)
-{
+static wadi_err set_aside(const wdi_store_options *opt, const char *why) {
     char path[PATH_BYTES_MAX];
     uint64_t mark = 0;
     if ((mkdir(opt->quarantine_dir, 0700) != 0 && errno != EEXIST) || !base_random(&mark, sizeof mark))
@@ -92,10 +89,10 @@ static wadi_err set_aside(const wdi_store_options *opt, const char *why)
     return dir_sync(opt->quarantine_dir);
 }
 
-/* ---- opening --------------------------------------------------------------------------------------------------- */
+/* ---- opening
+ * --------------------------------------------------------------------------------------------------- */
 
-static wadi_err store_begin_fresh(wdi_store *s, uint64_t quarantined)
-{
+static wadi_err store_begin_fresh(wdi_store *s, uint64_t quarantined) {
     wadi_err err = wdi_txn_begin(s);
     if (err != WADI_OK)
         return err;
@@ -107,8 +104,7 @@ static wadi_err store_begin_fresh(wdi_store *s, uint64_t quarantined)
     return wdi_txn_end(s, wdi_stream_insert(&s->state, 0, 1, 0));
 }
 
-static wadi_err store_open_file(wdi_store *s, const wdi_store_options *opt)
-{
+static wadi_err store_open_file(wdi_store *s, const wdi_store_options *opt) {
     const base_lmdb_db db = {NULL, false};
     const base_lmdb_options lmdb = {.path = opt->path,
                                     .map_bytes = (size_t)opt->disk_bytes_max,
@@ -131,8 +127,7 @@ static wadi_err store_open_file(wdi_store *s, const wdi_store_options *opt)
     return fresh ? store_begin_fresh(s, quarantine_count(opt->quarantine_dir)) : WADI_OK;
 }
 
-wadi_err wdi_store_open(const wdi_store_options *opt, wdi_store **ret_store)
-{
+wadi_err wdi_store_open(const wdi_store_options *opt, wdi_store **ret_store) {
     wdi_store *s = store_alloc(opt);
     if (s == NULL)
         return WADI_ERR_NO_MEMORY;
@@ -154,8 +149,7 @@ wadi_err wdi_store_open(const wdi_store_options *opt, wdi_store **ret_store)
     return WADI_OK;
 }
 
-void wdi_store_close(wdi_store *s)
-{
+void wdi_store_close(wdi_store *s) {
     if (s == NULL)
         return;
     wdi_reader_end(s);
@@ -164,18 +158,17 @@ void wdi_store_close(wdi_store *s)
     store_free(s);
 }
 
-void wdi_store_forget(wdi_store *s)
-{
+void wdi_store_forget(wdi_store *s) {
     if (s == NULL)
         return;
     base_lmdb_forget(s->env);
     store_free(s);
 }
 
-/* ---- notes ------------------------------------------------------------------------------------------------------- */
+/* ---- notes
+ * ------------------------------------------------------------------------------------------------------- */
 
-wadi_err wdi_store_note_put(wdi_store *s, wdi_store_note note, const void *data, size_t n)
-{
+wadi_err wdi_store_note_put(wdi_store *s, wdi_store_note note, const void *data, size_t n) {
     wdi_key key = wdi_key_number(WDI_KEY_NOTE, (uint64_t)note);
     if (n > WDI_NOTE_BYTES_MAX)
         return WADI_ERR_TOO_LARGE;
@@ -185,8 +178,7 @@ wadi_err wdi_store_note_put(wdi_store *s, wdi_store_note note, const void *data,
     return wdi_txn_end(s, err);
 }
 
-wadi_err wdi_store_note_get(wdi_store *s, wdi_store_note note, void *out, size_t cap, size_t *ret_n)
-{
+wadi_err wdi_store_note_get(wdi_store *s, wdi_store_note note, void *out, size_t cap, size_t *ret_n) {
     wdi_key key = wdi_key_number(WDI_KEY_NOTE, (uint64_t)note);
     wire_span record;
     bool found = false;
@@ -202,27 +194,25 @@ wadi_err wdi_store_note_get(wdi_store *s, wdi_store_note note, void *out, size_t
     return err;
 }
 
-/* ---- what it holds ------------------------------------------------------------------------------------------------- */
+/* ---- what it holds
+ * ------------------------------------------------------------------------------------------------- */
 
 uint64_t wdi_store_ring_pos(const wdi_store *s) { return s->kept.meta.ring_pos; }
 
-uint64_t wdi_store_pending(const wdi_store *s)
-{
+uint64_t wdi_store_pending(const wdi_store *s) {
     uint64_t n = 0;
     for (uint32_t i = 0; i < s->state.n_streams; i++)
         n += wdi_stream_end(&s->state, &s->state.streams[i]) - s->state.streams[i].record.low;
     return n;
 }
 
-size_t wdi_store_txn_bytes_max(const wdi_store *s)
-{
+size_t wdi_store_txn_bytes_max(const wdi_store *s) {
     return (size_t)(base_lmdb_map_bytes(s->env) / TXN_PART);
 }
 
 const wdi_dropped_log *wdi_store_dropped_log(const wdi_store *s) { return &s->dropped_log; }
 
-static wadi_err owed_ticket_find(wdi_store *s, uint64_t *ret_ticket)
-{
+static wadi_err owed_ticket_find(wdi_store *s, uint64_t *ret_ticket) {
     wdi_chunk chunk;
     bool found = false;
     const wdi_stream *oldest = NULL;
@@ -247,8 +237,7 @@ static wadi_err owed_ticket_find(wdi_store *s, uint64_t *ret_ticket)
 
 wadi_err wdi_store_owed_ticket(wdi_store *s, uint64_t *ret_ticket) { return owed_ticket_find(s, ret_ticket); }
 
-void wdi_store_stats(const wdi_store *s, wadi_stats *ret_stats)
-{
+void wdi_store_stats(const wdi_store *s, wadi_stats *ret_stats) {
     const wdi_meta *meta = &s->kept.meta;
     ret_stats->assigned = meta->next_seq - 1;
     ret_stats->pending = wdi_store_pending(s);

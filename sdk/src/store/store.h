@@ -6,8 +6,8 @@
  * disjoint, and older ones are sent first.
  *
  * Every change is one synced transaction; a call that fails has changed nothing. Nothing is ever sent that is
- * not committed. May use: base/lmdb, base/crc32c, wire. May not use: ring, upload, threads, clocks (time is an
- * argument).
+ * not committed. May use: base/lmdb, base/crc32c, wire. May not use: ring, upload, threads, clocks (time is
+ * an argument).
  *
  * Threads: none of its own; all calls on a store come from one thread at a time (the background thread, and
  * wadi_open before it starts). All memory is taken in wdi_store_open. */
@@ -22,15 +22,15 @@
 #include "sdk/include/wadi/wadi.h"
 #include "sdk/src/core/diag.h"
 
-#define WDI_STREAMS_MAX 32u            /* ranges at once; more moves than that reuse the last one */
-#define WDI_COLLECTOR_BYTES_MAX 64u    /* an id with its terminator, as in wire_ack */
-#define WDI_DICT_ID_MAX 65535u         /* definitions and contexts of one run are numbered 1 … this */
-#define WDI_BATCH_NUMBERS_MAX 4096u    /* of one batch; well below WIRE_BATCH_NUMBERS_MAX */
+#define WDI_STREAMS_MAX 32u         /* ranges at once; more moves than that reuse the last one */
+#define WDI_COLLECTOR_BYTES_MAX 64u /* an id with its terminator, as in wire_ack */
+#define WDI_DICT_ID_MAX 65535u      /* definitions and contexts of one run are numbered 1 … this */
+#define WDI_BATCH_NUMBERS_MAX 4096u /* of one batch; well below WIRE_BATCH_NUMBERS_MAX */
 #define WDI_BATCH_DEFINITIONS_MAX 1024u
 #define WDI_BATCH_CONTEXTS_MAX 64u
 #define WDI_BATCH_DROPPED_MAX 128u
 #define WDI_MOVE_WAIT_US_DEFAULT (UINT64_C(24) * 3600 * 1000000)
-#define WDI_DROPPED_LOG_MAX 1024u      /* most recent tickets that ended as dropped */
+#define WDI_DROPPED_LOG_MAX 1024u /* most recent tickets that ended as dropped */
 
 typedef struct wdi_store wdi_store;
 
@@ -38,9 +38,9 @@ typedef struct wdi_store_options {
     const char *path;           /* the LMDB file; its directory exists */
     const char *quarantine_dir; /* where a damaged file is set aside */
     uint8_t installation[WIRE_ID_BYTES];
-    uint64_t disk_bytes_max;    /* the map, and what is preallocated */
-    uint64_t move_wait_us;      /* 0: WDI_MOVE_WAIT_US_DEFAULT */
-    const wdi_diag *diag;       /* borrowed for the store's life; may be NULL */
+    uint64_t disk_bytes_max; /* the map, and what is preallocated */
+    uint64_t move_wait_us;   /* 0: WDI_MOVE_WAIT_US_DEFAULT */
+    const wdi_diag *diag;    /* borrowed for the store's life; may be NULL */
 } wdi_store_options;
 
 /* Opens or makes the file. A damaged one is moved to quarantine_dir and a new stream begins. */
@@ -64,7 +64,8 @@ WADI_NODISCARD wadi_err wdi_store_run_begin(wdi_store *s, const wire_run *run, u
 
 /* One transaction of the drainer: begin, puts in ring order, commit or abort. Numbers are given by
  * put_event. `ring_end` is the position behind the event's record: its ticket. After an error: abort.
- * WADI_ERR_DISK_FULL: the map is full even of tombstones, or the file system is; nothing is lost, try later. */
+ * WADI_ERR_DISK_FULL: the map is full even of tombstones, or the file system is; nothing is lost, try later.
+ */
 WADI_NODISCARD wadi_err wdi_store_begin(wdi_store *s);
 WADI_NODISCARD wadi_err wdi_store_put_event(wdi_store *s, const uint8_t *event, size_t n, uint32_t crc,
                                             wadi_priority priority, uint64_t ring_end);
@@ -83,8 +84,8 @@ WADI_NODISCARD wadi_err wdi_store_quota_step(wdi_store *s, bool *ret_more);
 /* ---- the way out: the uploader ----------------------------------------------------------------------- */
 
 /* One batch, ready for wire_batch_head_encode: the head is complete but for clock.boot_us, clock.wall_us and
- * clock.boot_id (of the attempt) and `refused`. clock.has_offset and has_not_after are set for the run's boot.
- * Everything that it points to lends until the next call with this store. */
+ * clock.boot_id (of the attempt) and `refused`. clock.has_offset and has_not_after are set for the run's
+ * boot. Everything that it points to lends until the next call with this store. */
 typedef struct wdi_store_batch {
     wire_batch_head head;
     uint64_t last_seq;
@@ -108,16 +109,17 @@ WADI_NODISCARD wadi_err wdi_store_peek(wdi_store *s, const wdi_store_want *want,
 
 /* Before the batch's first byte goes out: notes durably that numbers through last_seq of the stream may be
  * known to a collector (a transaction only when that grows), and moves the cursor behind last_seq. */
-WADI_NODISCARD wadi_err wdi_store_sending(wdi_store *s, const uint8_t stream[WIRE_ID_BYTES], uint64_t last_seq);
+WADI_NODISCARD wadi_err wdi_store_sending(wdi_store *s, const uint8_t stream[WIRE_ID_BYTES],
+                                          uint64_t last_seq);
 
 /* The id of the collector that this connection reaches, from any Ack. Sets the home of `stream` (may be NULL)
  * if it has none. Streams of another home are cut: what was never sent goes to a new random stream, now. */
 WADI_NODISCARD wadi_err wdi_store_home(wdi_store *s, const char *collector,
                                        const uint8_t stream[WIRE_ID_BYTES], uint64_t now_us);
 
-/* Whether that id matters before anything is sent: a stream with a home has numbers that it may know already, and
- * sent to another collector they would count twice. Ask first (any request that is answered, such as an empty
- * body), then wdi_store_home. */
+/* Whether that id matters before anything is sent: a stream with a home has numbers that it may know already,
+ * and sent to another collector they would count twice. Ask first (any request that is answered, such as an
+ * empty body), then wdi_store_home. */
 bool wdi_store_wants_home(const wdi_store *s);
 
 /* Answers. An id that the store no longer has is ignored: the answer is older than a fork.
@@ -142,8 +144,8 @@ WADI_NODISCARD wadi_err wdi_store_drop(wdi_store *s, const uint8_t stream[WIRE_I
 /* A measurement of `collector clock - boot clock` in the current run's boot, good to +-error_us (at least 1),
  * taken at boot clock at_us. Kept if better than the one in store, or if the two cannot both be true.
  * *ret_kept may be NULL. */
-WADI_NODISCARD wadi_err wdi_store_clock_sample(wdi_store *s, int64_t offset_us, uint64_t error_us, uint64_t at_us,
-                                               bool *ret_kept);
+WADI_NODISCARD wadi_err wdi_store_clock_sample(wdi_store *s, int64_t offset_us, uint64_t error_us,
+                                               uint64_t at_us, bool *ret_kept);
 
 /* Small settings of other parts that must outlive a restart (Retry-After, TLS session …), at most 2 KB each.
  * get: *ret_n 0 when there is none or it does not fit. n 0 deletes. */
@@ -156,7 +158,8 @@ WADI_NODISCARD wadi_err wdi_store_note_put(wdi_store *s, wdi_store_note note, co
 WADI_NODISCARD wadi_err wdi_store_note_get(wdi_store *s, wdi_store_note note, void *out, size_t cap,
                                            size_t *ret_n);
 
-/* ---- what it holds -------------------------------------------------------------------------------------- */
+/* ---- what it holds --------------------------------------------------------------------------------------
+ */
 
 /* Numbers owed: in the store and not settled. */
 uint64_t wdi_store_pending(const wdi_store *s);

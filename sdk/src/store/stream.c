@@ -4,21 +4,18 @@
 
 #include "sdk/src/base/random.h"
 
-uint64_t wdi_stream_end(const wdi_state *state, const wdi_stream *stream)
-{
+uint64_t wdi_stream_end(const wdi_state *state, const wdi_stream *stream) {
     return stream->record.end != 0 ? stream->record.end : state->meta.next_seq;
 }
 
-wdi_stream *wdi_stream_find(wdi_state *state, const uint8_t id[WIRE_ID_BYTES])
-{
+wdi_stream *wdi_stream_find(wdi_state *state, const uint8_t id[WIRE_ID_BYTES]) {
     for (uint32_t i = 0; i < state->n_streams; i++)
         if (memcmp(state->streams[i].record.id, id, WIRE_ID_BYTES) == 0)
             return &state->streams[i];
     return NULL;
 }
 
-bool wdi_range_owed(const wdi_state *state, uint64_t first, uint64_t last)
-{
+bool wdi_range_owed(const wdi_state *state, uint64_t first, uint64_t last) {
     for (uint32_t i = 0; i < state->n_streams; i++) {
         const wdi_stream *stream = &state->streams[i];
         if (stream->record.low <= last && first < wdi_stream_end(state, stream))
@@ -27,10 +24,11 @@ bool wdi_range_owed(const wdi_state *state, uint64_t first, uint64_t last)
     return false;
 }
 
-bool wdi_number_owed(const wdi_state *state, uint64_t number) { return wdi_range_owed(state, number, number); }
+bool wdi_number_owed(const wdi_state *state, uint64_t number) {
+    return wdi_range_owed(state, number, number);
+}
 
-wadi_err wdi_stream_insert(wdi_state *state, uint32_t index, uint64_t low, uint64_t end)
-{
+wadi_err wdi_stream_insert(wdi_state *state, uint32_t index, uint64_t low, uint64_t end) {
     if (state->n_streams == WDI_STREAMS_MAX)
         return WADI_ERR_SYSTEM;
     wdi_stream stream = {.cursor = low};
@@ -48,15 +46,13 @@ wadi_err wdi_stream_insert(wdi_state *state, uint32_t index, uint64_t low, uint6
     return WADI_OK;
 }
 
-void wdi_stream_remove(wdi_state *state, wdi_stream *stream)
-{
+void wdi_stream_remove(wdi_state *state, wdi_stream *stream) {
     uint32_t index = (uint32_t)(stream - state->streams);
     memmove(stream, stream + 1, (state->n_streams - index - 1) * sizeof *stream);
     state->n_streams--;
 }
 
-wadi_err wdi_chain_before(wdi_store *s, const wdi_stream *stream, uint64_t number, uint64_t *ret_chain)
-{
+wadi_err wdi_chain_before(wdi_store *s, const wdi_stream *stream, uint64_t number, uint64_t *ret_chain) {
     wdi_chunk chunk;
     bool found = false;
     uint64_t holder = number < wdi_stream_end(&s->state, stream) ? number : number - 1;
@@ -69,10 +65,10 @@ wadi_err wdi_chain_before(wdi_store *s, const wdi_stream *stream, uint64_t numbe
     return WADI_OK;
 }
 
-/* ---- settling ------------------------------------------------------------------------------------------------ */
+/* ---- settling
+ * ------------------------------------------------------------------------------------------------ */
 
-static void numbers_count(wdi_store *s, const wdi_chunk *chunk, uint64_t first, uint64_t last)
-{
+static void numbers_count(wdi_store *s, const wdi_chunk *chunk, uint64_t first, uint64_t last) {
     wdi_dropped_log *log = &s->dropped_log;
     for (uint64_t q = first; q <= last; q++) {
         wdi_chunk_entry e = wdi_chunk_get(chunk, (uint32_t)(q - chunk->first));
@@ -88,8 +84,7 @@ static void numbers_count(wdi_store *s, const wdi_chunk *chunk, uint64_t first, 
 }
 
 /* Forgets numbers [low, through] of the stream, whose `low` has been moved behind them. */
-static wadi_err chunks_forget(wdi_store *s, uint64_t low, uint64_t through)
-{
+static wadi_err chunks_forget(wdi_store *s, uint64_t low, uint64_t through) {
     while (low <= through) {
         wdi_chunk chunk;
         bool found = false;
@@ -110,8 +105,7 @@ static wadi_err chunks_forget(wdi_store *s, uint64_t low, uint64_t through)
     return WADI_OK;
 }
 
-wadi_err wdi_stream_settle(wdi_store *s, wdi_stream *stream, uint64_t through)
-{
+wadi_err wdi_stream_settle(wdi_store *s, wdi_stream *stream, uint64_t through) {
     wdi_stream_record *r = &stream->record;
     uint64_t low = r->low;
     if (through > r->sent_max)

@@ -2,8 +2,7 @@
 
 #include <string.h>
 
-wadi_err wdi_lmdb_err(base_lmdb_err err)
-{
+wadi_err wdi_lmdb_err(base_lmdb_err err) {
     switch (err) {
     case BASE_LMDB_OK:
         return WADI_OK;
@@ -24,12 +23,12 @@ wadi_err wdi_lmdb_err(base_lmdb_err err)
     return WADI_ERR_SYSTEM;
 }
 
-/* ---- records --------------------------------------------------------------------------------------------- */
+/* ---- records ---------------------------------------------------------------------------------------------
+ */
 
 static base_lmdb_txn *txn_of(wdi_store *s) { return s->txn != NULL ? s->txn : s->reader; }
 
-wadi_err wdi_record_put(wdi_store *s, const wdi_key *key, const void *record, size_t n)
-{
+wadi_err wdi_record_put(wdi_store *s, const wdi_key *key, const void *record, size_t n) {
     void *out = NULL;
     uint32_t crc = wdi_record_crc(key, record, n);
     base_lmdb_err err = base_lmdb_reserve(s->txn, 0, wdi_key_val(key), n + sizeof crc, &out);
@@ -40,8 +39,7 @@ wadi_err wdi_record_put(wdi_store *s, const wdi_key *key, const void *record, si
     return WADI_OK;
 }
 
-wadi_err wdi_record_get(wdi_store *s, const wdi_key *key, wire_span *ret_record, bool *ret_found)
-{
+wadi_err wdi_record_get(wdi_store *s, const wdi_key *key, wire_span *ret_record, bool *ret_found) {
     base_lmdb_val val;
     bool found = false;
     uint32_t crc;
@@ -61,8 +59,7 @@ wadi_err wdi_record_get(wdi_store *s, const wdi_key *key, wire_span *ret_record,
     return WADI_OK;
 }
 
-wadi_err wdi_record_load(wdi_store *s, const wdi_key *key, void *ret_record, size_t n)
-{
+wadi_err wdi_record_load(wdi_store *s, const wdi_key *key, void *ret_record, size_t n) {
     wire_span record;
     bool found = false;
     wadi_err err = wdi_record_get(s, key, &record, &found);
@@ -74,15 +71,14 @@ wadi_err wdi_record_load(wdi_store *s, const wdi_key *key, void *ret_record, siz
     return WADI_OK;
 }
 
-wadi_err wdi_record_del(wdi_store *s, const wdi_key *key)
-{
+wadi_err wdi_record_del(wdi_store *s, const wdi_key *key) {
     return wdi_lmdb_err(base_lmdb_del(s->txn, 0, wdi_key_val(key), NULL));
 }
 
-/* ---- transactions ------------------------------------------------------------------------------------------ */
+/* ---- transactions
+ * ------------------------------------------------------------------------------------------ */
 
-void wdi_reader_end(wdi_store *s)
-{
+void wdi_reader_end(wdi_store *s) {
     if (s->reader == NULL)
         return;
     wdi_chunk_walk_end(s);
@@ -90,8 +86,7 @@ void wdi_reader_end(wdi_store *s)
     s->reader = NULL;
 }
 
-wadi_err wdi_reader_begin(wdi_store *s)
-{
+wadi_err wdi_reader_begin(wdi_store *s) {
     wdi_reader_end(s);
     if (s->failed != WADI_OK)
         return s->failed;
@@ -100,8 +95,7 @@ wadi_err wdi_reader_begin(wdi_store *s)
     return wdi_lmdb_err(base_lmdb_begin(s->env, false, &s->reader));
 }
 
-wadi_err wdi_txn_begin(wdi_store *s)
-{
+wadi_err wdi_txn_begin(wdi_store *s) {
     wdi_reader_end(s);
     if (s->failed != WADI_OK)
         return s->failed;
@@ -110,16 +104,14 @@ wadi_err wdi_txn_begin(wdi_store *s)
     return wdi_lmdb_err(base_lmdb_begin(s->env, true, &s->txn));
 }
 
-static const wdi_stream *stream_by_ordinal(const wdi_state *state, uint32_t ordinal)
-{
+static const wdi_stream *stream_by_ordinal(const wdi_state *state, uint32_t ordinal) {
     for (uint32_t i = 0; i < state->n_streams; i++)
         if (state->streams[i].record.ordinal == ordinal)
             return &state->streams[i];
     return NULL;
 }
 
-static wadi_err streams_save(wdi_store *s)
-{
+static wadi_err streams_save(wdi_store *s) {
     for (uint32_t i = 0; i < s->kept.n_streams; i++) {
         uint32_t ordinal = s->kept.streams[i].record.ordinal;
         if (stream_by_ordinal(&s->state, ordinal) != NULL)
@@ -142,8 +134,7 @@ static wadi_err streams_save(wdi_store *s)
     return WADI_OK;
 }
 
-static wadi_err state_save(wdi_store *s)
-{
+static wadi_err state_save(wdi_store *s) {
     wadi_err err = streams_save(s);
     if (err != WADI_OK || memcmp(&s->state.meta, &s->kept.meta, sizeof s->kept.meta) == 0)
         return err;
@@ -151,8 +142,7 @@ static wadi_err state_save(wdi_store *s)
     return wdi_record_put(s, &key, &s->state.meta, sizeof s->state.meta);
 }
 
-wadi_err wdi_txn_end(wdi_store *s, wadi_err err)
-{
+wadi_err wdi_txn_end(wdi_store *s, wadi_err err) {
     if (s->txn == NULL)
         return err;
     wdi_chunk_walk_end(s);
