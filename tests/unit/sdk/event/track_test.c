@@ -257,45 +257,88 @@ static void test_forked_child_is_refused_and_parent_goes_on(void **state) {
     assert_false(event_next(t));
 }
 
-static tracked *signalled;
-static volatile sig_atomic_t signals_tracked;
+/* An event is encoded on the stack if a bound says that it fits. Sizes around it, with values of the greatest
+ * overhead beside one long text; sanitizers see what is written past the end. */
+static void test_sizes_around_the_small_event_s_bound(void **state) {
+    tracked *t = *state;
+    char text[900], key[100];
+    wadi_prop props[24];
+    for (size_t k = 0; k < 23; k++)
+        props[k] = WADI_INT("k", INT64_MIN);
+    memset(key, 'K', 99);
+    key[99] = '\0';
+    for (uint32_t n = 0; n < sizeof text; n++) {
+        memset(text, 't', n);
+        text[n] = '\0';
+        props[23] = WADI_STR(n % 2 == 0 ? "text" : key, text);
+        assert_int_equal(wadi_track(handle(t), "sized", props, 24), WADI_OK);
+        assert_true(event_next(t));
+        assert_int_equal(t->view.n_props, 24);
+        assert_true(t->record.n > n + 23 * 10);
+        wdi_ring_release(&t->tracker.ring, wdi_ring_cursor(&t->tracker.ring));
+    }
+}
+
+static struct {
+    tracked *t;
+    const char *volatile key;
+    volatile uint32_t tracked;
+} interrupted;
 
 static void on_alarm(int number) {
     int saved = errno;
-    char name[16];
     (void)number;
-    memcpy(name, "signal_0", 9);
-    name[7] = (char)('0' + signals_tracked % 10);
-    if (WADI_TRACK(handle(signalled), name, WADI_INT("n", signals_tracked)) == WADI_OK)
-        signals_tracked++;
+    if (WADI_TRACK(handle(interrupted.t), "signal", WADI_INT(interrupted.key, 1)) == WADI_OK)
+        interrupted.tracked++;
     errno = saved;
 }
 
-/* A handler that interrupts wadi_track at any point of it, the first use of a string too. */
+/* Once, so that the interrupted side gets on however slow the machine is. 0: never. */
+static void alarm_in(long us) {
+    struct itimerval once = {{0, 0}, {0, us}};
+    setitimer(ITIMER_REAL, &once, NULL);
+}
+
+/* Takes out what is there and counts it by name; text_of asserts that names were defined first. */
+static void events_count(tracked *t, uint32_t *own, uint32_t *signals) {
+    char printed[64];
+    while (event_next(t)) {
+        event_print(t, printed, sizeof printed);
+        *(strncmp(printed, "own key", 7) == 0 ? own : signals) += 1;
+    }
+    wdi_ring_release(&t->tracker.ring, wdi_ring_cursor(&t->tracker.ring));
+}
+
+/* A handler interrupts wadi_track anywhere, and uses the very string that is being defined. */
 static void test_signal_handler_tracks_inside_a_track(void **state) {
     tracked *t = *state;
-    signalled = t;
-    signals_tracked = 0;
-    struct sigaction action = {.sa_handler = on_alarm};
-    assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
-    struct itimerval every = {{0, 50}, {0, 50}}, never = {{0, 0}, {0, 0}};
-    setitimer(ITIMER_REAL, &every, NULL);
-    uint64_t own = 0, seen_own = 0, seen_signals = 0;
     char key[16];
-    for (uint32_t i = 0; i < 2000000 && (signals_tracked < 300 || i < 2000); i++) {
-        snprintf(key, sizeof key, "key%u", i % 600);
-        own += WADI_TRACK(handle(t), "own", WADI_INT(key, i)) == WADI_OK;
-        while (event_next(t))
-            *(t->record.n > 0 && t->texts[t->view.name][0] == 'o' ? &seen_own : &seen_signals) += 1;
-        wdi_ring_release(&t->tracker.ring, wdi_ring_cursor(&t->tracker.ring));
+    uint64_t random = fixture_seed();
+    uint32_t tracked_own = 0, seen_own = 0, seen_signals = 0;
+    struct sigaction action = {.sa_handler = on_alarm};
+    interrupted.t = t;
+    interrupted.key = "key";
+    interrupted.tracked = 0;
+    assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
+    for (uint32_t round = 0; round < 1000; round++) {
+        for (uint32_t i = 0; i < 300; i++) {
+            if (i % 10 == 0)
+                alarm_in(1 + (long)(fixture_random(&random) % 10));
+            snprintf(key, sizeof key, "key%u", i);
+            interrupted.key = key;
+            tracked_own += WADI_TRACK(handle(t), "own", WADI_INT(key, i)) == WADI_OK;
+        }
+        interrupted.key = "key";
+        alarm_in(0);
+        events_count(t, &seen_own, &seen_signals);
+        wdi_intern_fini(&t->tracker.intern); /* a new dictionary: every string is new again */
+        assert_int_equal(wdi_intern_init(&t->tracker.intern), WADI_OK);
+        memset(t->texts, 0, sizeof t->texts);
     }
-    setitimer(ITIMER_REAL, &never, NULL);
     signal(SIGALRM, SIG_DFL);
-    while (event_next(t))
-        *(t->texts[t->view.name][0] == 'o' ? &seen_own : &seen_signals) += 1;
-    assert_true(signals_tracked > 0);
-    assert_int_equal(seen_own, own);
-    assert_int_equal(seen_signals, (uint64_t)signals_tracked);
+    assert_true(interrupted.tracked > 0);
+    assert_int_equal(seen_own, tracked_own);
+    assert_int_equal(seen_signals, interrupted.tracked);
 }
 
 int main(void) {
@@ -310,6 +353,7 @@ int main(void) {
         TRACKED_TEST(test_size_limit_is_the_ring_s),
         TRACKED_TEST(test_many_properties),
         TRACKED_TEST(test_largest_small_event_of_each_kind),
+        TRACKED_TEST(test_sizes_around_the_small_event_s_bound),
         TRACKED_TEST(test_full_ring_is_counted),
         TRACKED_TEST(test_stopped_tracker_answers_closed),
         TRACKED_TEST(test_forked_child_is_refused_and_parent_goes_on),

@@ -95,6 +95,15 @@ static void test_power_cut_with_an_old_header_page_counts_what_is_readable(void 
     assert_int_equal(recover(f, FIXTURE_START, other_boot, found, sizeof found).next_start, end);
 }
 
+static void test_record_that_crosses_the_tail_is_not_taken(void **state) {
+    fixture *f = *state;
+    record_texts(f, 0, 4);
+    atomic_store(&f->ring.header->tail, FIXTURE_START + 32 + 8);
+    assert_recovers(f, FIXTURE_START, fixture_run.boot_id, "0 ", 8, 0);
+    atomic_store(&f->ring.header->tail, FIXTURE_START + 32 + 24);
+    assert_recovers(f, FIXTURE_START, fixture_run.boot_id, "0 ", 24, 0);
+}
+
 static void test_damaged_record_is_lost_alone(void **state) {
     fixture *f = *state;
     record_texts(f, 0, 4);
@@ -249,6 +258,7 @@ int main(void) {
         TEST(test_uncommitted_slots_are_skipped_after_a_kill),
         TEST(test_power_cut_keeps_the_unbroken_prefix),
         TEST(test_power_cut_with_an_old_header_page_counts_what_is_readable),
+        TEST(test_record_that_crosses_the_tail_is_not_taken),
         TEST(test_damaged_record_is_lost_alone),
         TEST(test_store_older_than_the_ring_takes_nothing_behind),
         TEST(test_slots_reused_since_an_old_store_are_not_taken),
