@@ -56,7 +56,7 @@ static bool room_make(history *h, size_t raw_bytes) {
     if (h->items == NULL)
         h->items = malloc(WIRE_BATCH_NUMBERS_MAX * sizeof *h->items);
     if (h->dict == NULL)
-        h->dict = malloc(sizeof *h->dict);
+        h->dict = calloc(1, sizeof *h->dict); /* zeroed once, as wire_dict asks */
     if (h->raw_cap < raw_bytes) {
         free(h->raw);
         h->raw = malloc(raw_bytes);
