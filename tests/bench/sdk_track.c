@@ -3,21 +3,23 @@
  * Half of the calls have their name and keys in buffers that are written anew. Every call is timed by itself,
  * and the median cost of looking at the clock is taken off. Bursts with pauses between them, since nobody's
  * store takes eight million events a second. Instructions are counted by callgrind, if it is there. */
-#include "sdk/src/event/track.h"
+#include "sdk/include/wadi/wadi.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
+#include <ftw.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "sdk/src/base/clock.h"
-
-enum { BURSTS = 600, BURST_EVENTS = 1000, CALLS = BURSTS * BURST_EVENTS, COUNTED_EVENTS = 20000 };
+enum {
+    BURSTS = 600,
+    BURST_PAUSE_US = 4000,
+    BURST_EVENTS = 1000,
+    CALLS = BURSTS * BURST_EVENTS,
+    COUNTED_EVENTS = 20000
+};
 
 static uint64_t now_ns(void) {
     struct timespec now;
@@ -30,48 +32,33 @@ static void pause_us(long us) {
     nanosleep(&pause, NULL);
 }
 
-/* ---- a tracker and its drainer ----------------------------------------------------------------------- */
+/* ---- a handle in a directory of its own -----------------------------------------------------------------
+ */
 
 typedef struct target {
-    wdi_tracker tracker; /* first, as in `struct wadi` */
     char dir[64];
-    pthread_t drainer;
-    _Atomic bool stop;
+    wadi *w;
 } target;
 
-static void *drain(void *argument) {
-    target *t = argument;
-    wdi_record record;
-    while (!t->stop) {
-        while (wdi_ring_read(&t->tracker.ring, &record) == WDI_RING_RECORD) {
-        }
-        wdi_ring_release(&t->tracker.ring, wdi_ring_cursor(&t->tracker.ring));
-        pause_us(100);
-    }
-    return NULL;
-}
-
 static bool target_open(target *t) {
-    const wdi_run_id run = {.ordinal = 1, .nonce = 1};
+    wadi_options opt = WADI_OPTIONS_INIT;
     strcpy(t->dir, "/tmp/wadi-bench-XXXXXX");
     if (mkdtemp(t->dir) == NULL)
         return false;
-    int dir_fd = open(t->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool ok = dir_fd >= 0 && wdi_ring_open(&t->tracker.ring, dir_fd, 1u << 20) == WADI_OK &&
-              wdi_ring_start(&t->tracker.ring, &run, 8, 1u << 20) == WADI_OK &&
-              wdi_tracker_init(&t->tracker, base_boot_us()) == WADI_OK &&
-              pthread_create(&t->drainer, NULL, drain, t) == 0;
-    unlinkat(dir_fd, "ring", 0);
-    close(dir_fd);
-    rmdir(t->dir);
-    return ok;
+    opt.dir = t->dir;
+    opt.ring_bytes = 16u << 20;
+    opt.disk_bytes_max = 256u << 20;
+    return wadi_open(&opt, &t->w) == WADI_OK;
+}
+
+static int entry_remove(const char *path, const struct stat *st, int type, struct FTW *at) {
+    (void)st, (void)type, (void)at;
+    return remove(path);
 }
 
 static void target_close(target *t) {
-    t->stop = true;
-    pthread_join(t->drainer, NULL);
-    wdi_tracker_fini(&t->tracker);
-    wdi_ring_close(&t->tracker.ring);
+    (void)wadi_close(t->w, 0);
+    nftw(t->dir, entry_remove, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 /* ---- what is measured -------------------------------------------------------------------------------- */
@@ -120,7 +107,7 @@ static uint32_t measure(wadi *w, uint32_t *samples) {
     buffers b;
     for (uint32_t i = 0; i < CALLS; i++) {
         if (i % BURST_EVENTS == 0)
-            pause_us(2000);
+            pause_us(BURST_PAUSE_US);
         buffers_fill(&b);
         uint64_t begin = now_ns();
         wadi_err err = track_one(w, &b, i);
@@ -134,14 +121,13 @@ static uint32_t measure(wadi *w, uint32_t *samples) {
 /* ---- instructions ------------------------------------------------------------------------------------ */
 
 /* What callgrind runs: this program, counting from the entry of wadi_track to its return. */
-static int run_counted(target *t) {
+static void run_counted(target *t) {
     buffers b;
     for (uint32_t i = 0; i < COUNTED_EVENTS; i++) {
         buffers_fill(&b);
-        if (track_one((wadi *)(void *)t, &b, i) == WADI_ERR_FULL)
+        if (track_one(t->w, &b, i) == WADI_ERR_FULL)
             pause_us(2000);
     }
-    return 0;
 }
 
 /* Instructions of one call; 0: valgrind is not there. */
@@ -178,12 +164,15 @@ int main(int argc, char **argv) {
     static target t;
     static uint32_t samples[CALLS];
     if (!target_open(&t)) {
-        fprintf(stderr, "sdk_track: the ring could not be opened: %s\n", strerror(errno));
+        fprintf(stderr, "sdk_track: no store could be opened in %s\n", t.dir);
         return 1;
     }
-    if (argc > 1 && strcmp(argv[1], "counted") == 0)
-        return run_counted(&t);
-    uint32_t n = measure((wadi *)(void *)&t, samples);
+    if (argc > 1 && strcmp(argv[1], "counted") == 0) {
+        run_counted(&t);
+        target_close(&t);
+        return 0;
+    }
+    uint32_t n = measure(t.w, samples);
     target_close(&t);
     if (n == 0)
         return 1;

@@ -1,10 +1,11 @@
-/* wadi_track makes no system call and allocates nothing: counted, not believed.
+/* wadi_track makes no system call and allocates nothing, the background thread running: counted, not
+ * believed.
  *
  * System calls: a child tracks between two marks, and the parent follows every system call of that thread by
- * ptrace. Allocations: this program brings its own malloc, which counts before it hands on. */
+ * ptrace. Allocations: this program brings its own malloc, which counts for each thread. */
 #include "tests/unit/sdk/event/event_fixture.h"
 
-#include <pthread.h>
+#include <ftw.h>
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -34,7 +35,7 @@ void *__libc_calloc(size_t n, size_t each);
 void *__libc_realloc(void *old, size_t n);
 void *__libc_memalign(size_t alignment, size_t n);
 
-static _Atomic uint32_t allocations;
+static _Thread_local uint32_t allocations;
 
 void *malloc(size_t n) {
     allocations++;
@@ -62,56 +63,65 @@ static inline void skip_because(const char *reason) {
 /* ---- what is counted --------------------------------------------------------------------------------- */
 
 /* Six properties; half of the calls with names and keys in buffers that are written anew. */
-static wadi_err track_six(tracked *t, uint32_t i) {
+static wadi_err track_six(wadi *w, uint32_t i) {
     char name[16] = "page_view", path[16] = "path", referrer[16] = "referrer";
     if (i % 2 == 0)
-        return WADI_TRACK(handle(t), "page_view", WADI_STR("path", "/pricing/eur"),
+        return WADI_TRACK(w, "page_view", WADI_STR("path", "/pricing/eur"),
                           WADI_STR("referrer", "news.example"), WADI_INT("status", 200), WADI_INT("bytes", i),
                           WADI_F64("load_s", 0.25), WADI_BOOL("cached", 1));
-    return WADI_TRACK(handle(t), name, WADI_STR(path, "/pricing/usd"), WADI_STR(referrer, "mail.example"),
+    return WADI_TRACK(w, name, WADI_STR(path, "/pricing/usd"), WADI_STR(referrer, "mail.example"),
                       WADI_INT("status", 404), WADI_INT("bytes", i), WADI_F64("load_s", 0.5),
                       WADI_BOOL("cached", 0));
 }
 
-static uint32_t track_all(tracked *t) {
+static uint32_t track_all(wadi *w) {
     uint32_t accepted = 0;
     for (uint32_t i = 0; i < EVENTS; i++)
-        accepted += track_six(t, i) == WADI_OK;
+        accepted += track_six(w, i) == WADI_OK;
     return accepted;
 }
 
-typedef struct drainer {
-    pthread_t thread;
-    tracked *t;
-    _Atomic bool stop;
-} drainer;
+typedef struct store {
+    char dir[64];
+} store;
 
-static void *drain(void *argument) {
-    drainer *d = argument;
-    wdi_record record;
-    while (!d->stop) {
-        while (wdi_ring_read(&d->t->tracker.ring, &record) == WDI_RING_RECORD) {
-        }
-        wdi_ring_release(&d->t->tracker.ring, wdi_ring_cursor(&d->t->tracker.ring));
-        usleep(100);
-    }
-    return NULL;
+static int store_setup(void **state) {
+    static store s;
+    strcpy(s.dir, "/tmp/wadi-quiet-XXXXXX");
+    assert_non_null(mkdtemp(s.dir));
+    *state = &s;
+    return 0;
+}
+
+static int entry_remove(const char *path, const struct stat *st, int type, struct FTW *at) {
+    (void)st, (void)type, (void)at;
+    return remove(path);
+}
+
+static int store_teardown(void **state) {
+    const store *s = *state;
+    return nftw(s->dir, entry_remove, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* With a ring that takes all events twice: one that finds it half full would wake the thread. */
+static wadi *store_open(const store *s) {
+    wadi *w = NULL;
+    wadi_options opt = WADI_OPTIONS_INIT;
+    opt.dir = s->dir;
+    opt.ring_bytes = 16u << 20;
+    return wadi_open(&opt, &w) == WADI_OK ? w : NULL;
 }
 
 static void test_nothing_is_allocated(void **state) {
 #if defined(COUNTS_ALLOCATIONS)
-    tracked *t = *state;
-    drainer d = {.t = t};
-    assert_int_equal(pthread_create(&d.thread, NULL, drain, &d), 0);
-    free(malloc(1)); /* the counter counts */
-    assert_true(allocations > 0);
+    wadi *w = store_open(*state);
+    assert_non_null(w);
+    assert_true(allocations > 0); /* the counter counts */
     uint32_t before = allocations;
-    uint32_t accepted = track_all(t); /* the first use of every string among them */
-    uint32_t after = allocations;
-    d.stop = true;
-    pthread_join(d.thread, NULL);
-    assert_int_equal(after - before, 0);
-    assert_true(accepted > 0);
+    uint32_t accepted = track_all(w); /* the first use of every string among them */
+    assert_int_equal(allocations - before, 0);
+    assert_int_equal(accepted, EVENTS);
+    wadi_close(w, 0);
 #else
     (void)state;
     skip_because("malloc cannot be replaced in this build");
@@ -123,22 +133,20 @@ static void test_nothing_is_allocated(void **state) {
 /* Between its marks (any call that wadi_track would not make) the child's thread does `work`. */
 static void mark(void) { syscall(SYS_getppid); }
 
-static void child_run(tracked *t, void (*work)(tracked *)) {
-    drainer d = {.t = t};
-    t->tracker.ring.pid = (uint32_t)getpid(); /* as if this process had opened it */
-    if (wdi_tracker_init(&t->tracker, base_boot_us()) != WADI_OK ||
-        pthread_create(&d.thread, NULL, drain, &d) != 0)
+static void child_run(const store *s, void (*work)(wadi *)) {
+    wadi *w = store_open(s);
+    if (w == NULL)
         _exit(2);
     ptrace(PTRACE_TRACEME, 0, NULL, NULL);
     raise(SIGSTOP);
     mark();
-    work(t);
+    work(w);
     mark();
     _exit(0);
 }
 
 typedef struct calls {
-    uint32_t all, gettid, futex;
+    uint32_t all, futex;
 } calls;
 
 static uint64_t call_number(pid_t child) {
@@ -149,7 +157,6 @@ static uint64_t call_number(pid_t child) {
 
 static void call_count(calls *counted, uint64_t number) {
     counted->all++;
-    counted->gettid += number == SYS_gettid;
     counted->futex += number == SYS_futex;
 }
 
@@ -173,36 +180,38 @@ static calls calls_between_marks(pid_t child) {
     return counted;
 }
 
-static calls calls_of(tracked *t, void (*work)(tracked *)) {
-    wdi_tracker_fini(&t->tracker); /* the child has its own */
+static calls calls_of(const store *s, void (*work)(wadi *)) {
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0)
-        child_run(t, work);
+        child_run(s, work);
     calls counted = calls_between_marks(child);
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
     return counted;
 }
 
-static void work_many(tracked *t) {
-    if (track_all(t) == 0)
+static void work_many(wadi *w) {
+    if (track_all(w) != EVENTS)
         _exit(3);
 }
 
-static void test_a_thread_asks_for_its_number_once_and_for_nothing_else(void **state) {
+/* None at all; on a slow machine the background thread may have fallen asleep meanwhile, which costs one
+ * wake. (The thread that opens has asked for its number by then, since it records the first context.) */
+static void test_no_system_call_is_made(void **state) {
     if (SANITIZED)
         skip_because("the sanitizer makes system calls of its own");
     calls counted = calls_of(*state, work_many);
-    assert_int_equal(counted.gettid, 1);
-    assert_int_equal(counted.all, 1);
+    assert_true(counted.futex <= 1);
+    assert_int_equal(counted.all, counted.futex);
 }
 
-static void work_sleeping(tracked *t) {
+/* The bell of the handle, set as the thread would set it before it sleeps. */
+static void work_sleeping(wadi *w) {
     for (uint32_t i = 0; i < 3; i++) {
-        wdi_bell_lie_down(&t->tracker.bell, WDI_ASLEEP);
+        wdi_bell_lie_down(&((wdi_tracker *)(void *)w)->bell, WDI_ASLEEP);
         for (uint32_t k = 0; k < 100; k++)
-            track_six(t, k);
+            (void)track_six(w, k);
     }
 }
 
@@ -210,15 +219,17 @@ static void test_an_idle_period_ends_with_one_wake(void **state) {
     if (SANITIZED)
         skip_because("the sanitizer makes system calls of its own");
     calls counted = calls_of(*state, work_sleeping);
-    assert_int_equal(counted.futex, 3);
-    assert_int_equal(counted.all, 3 + counted.gettid);
+    assert_true(counted.futex >= 1 && counted.futex <= 4);
+    assert_int_equal(counted.all, counted.futex);
 }
+
+#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, store_setup, store_teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TRACKED_TEST(test_nothing_is_allocated),
-        TRACKED_TEST(test_a_thread_asks_for_its_number_once_and_for_nothing_else),
-        TRACKED_TEST(test_an_idle_period_ends_with_one_wake),
+        STORE_TEST(test_nothing_is_allocated),
+        STORE_TEST(test_no_system_call_is_made),
+        STORE_TEST(test_an_idle_period_ends_with_one_wake),
     };
     return cmocka_run_group_tests_name("track_quiet", tests, NULL, NULL);
 }
