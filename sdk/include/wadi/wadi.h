@@ -42,22 +42,22 @@ extern "C" {
 #define WADI_VERSION "0.1.0"
 
 /* Every outcome: symbol, stable name for metrics, text. Values are stable; new ones are appended. */
-#define WADI_ERR_TABLE(X)                                                                        \
-    X(WADI_OK, 0, "ok", "ok")                                                                    \
-    X(WADI_ERR_INVALID, 1, "invalid", "an argument is missing, malformed or out of range")       \
-    X(WADI_ERR_FULL, 2, "ring_full", "the ring is full: the event was refused and counted")      \
-    X(WADI_ERR_TOO_LARGE, 3, "too_large", "the event is larger than 32 KiB")                     \
-    X(WADI_ERR_CLOSED, 4, "closed", "the handle is being closed")                                \
-    X(WADI_ERR_FORKED, 5, "forked", "the handle belongs to the parent process")                  \
-    X(WADI_ERR_BUSY, 6, "busy", "another process holds this store")                              \
-    X(WADI_ERR_IO, 7, "io", "the store's disk failed")                                           \
-    X(WADI_ERR_DISK_FULL, 8, "disk_full", "no space left for the store")                         \
-    X(WADI_ERR_CORRUPT, 9, "corrupt", "the store is damaged")                                    \
-    X(WADI_ERR_TIMEOUT, 10, "timeout", "the time given was over first")                          \
-    X(WADI_ERR_DROPPED, 11, "dropped", "the event was dropped; the ledger says why")             \
-    X(WADI_ERR_NO_MEMORY, 12, "no_memory", "out of memory")                                      \
-    X(WADI_ERR_TLS, 13, "tls", "the TLS files could not be used")                                \
-    X(WADI_ERR_PERMISSION, 14, "permission", "the store's directory may not be written")         \
+#define WADI_ERR_TABLE(X)                                                                   \
+    X(WADI_OK, 0, "ok", "ok")                                                               \
+    X(WADI_ERR_INVALID, 1, "invalid", "an argument is missing, malformed or out of range")  \
+    X(WADI_ERR_FULL, 2, "ring_full", "the ring is full: the event was refused and counted") \
+    X(WADI_ERR_TOO_LARGE, 3, "too_large", "the event is larger than 32 KiB")                \
+    X(WADI_ERR_CLOSED, 4, "closed", "the handle is being closed")                           \
+    X(WADI_ERR_FORKED, 5, "forked", "the handle belongs to the parent process")             \
+    X(WADI_ERR_BUSY, 6, "busy", "another process holds this store")                         \
+    X(WADI_ERR_IO, 7, "io", "the store's disk failed")                                      \
+    X(WADI_ERR_DISK_FULL, 8, "disk_full", "no space left for the store")                    \
+    X(WADI_ERR_CORRUPT, 9, "corrupt", "the store is damaged")                               \
+    X(WADI_ERR_TIMEOUT, 10, "timeout", "the time given was over first")                     \
+    X(WADI_ERR_DROPPED, 11, "dropped", "the event was dropped; the ledger says why")        \
+    X(WADI_ERR_NO_MEMORY, 12, "no_memory", "out of memory")                                 \
+    X(WADI_ERR_TLS, 13, "tls", "the TLS files could not be used")                           \
+    X(WADI_ERR_PERMISSION, 14, "permission", "the store's directory may not be written")    \
     X(WADI_ERR_SYSTEM, 15, "system", "the system refused a thread, a mapping or a descriptor")
 
 typedef enum wadi_err {
@@ -75,7 +75,12 @@ typedef struct wadi wadi;
 
 /* ---- opening and closing ---------------------------------------------------------------------- */
 
-typedef enum wadi_diag_level { WADI_DIAG_ERROR = 0, WADI_DIAG_WARN, WADI_DIAG_INFO, WADI_DIAG_DEBUG } wadi_diag_level;
+typedef enum wadi_diag_level {
+    WADI_DIAG_ERROR = 0,
+    WADI_DIAG_WARN,
+    WADI_DIAG_INFO,
+    WADI_DIAG_DEBUG
+} wadi_diag_level;
 
 /* Called from the background thread (or from wadi_open) with a line for people, no newline. Must not
  * call libwadi. */
@@ -83,34 +88,35 @@ typedef void (*wadi_diag_fn)(void *context, wadi_diag_level level, const char *l
 
 /* Zero means default. Everything is copied by wadi_open. */
 typedef struct wadi_options {
-    size_t struct_size;      /* set by WADI_OPTIONS_INIT */
-    const char *dir;         /* required: the store; made with mode 0700 if missing (its parent must exist) */
-    const char *endpoint;    /* "https://host[:port][/prefix]"; NULL: record only, never upload. http:// only
-                                to loopback */
-    const char *ca_file;     /* PEM roots to trust; NULL: the system's */
-    const char *cert_file;   /* PEM client certificate and key, for collectors that require one */
+    size_t struct_size;    /* set by WADI_OPTIONS_INIT */
+    const char *dir;       /* required: the store; made with mode 0700 if missing (its parent must exist) */
+    const char *endpoint;  /* "https://host[:port][/prefix]"; NULL: record only, never upload. http:// only
+                              to loopback */
+    const char *ca_file;   /* PEM roots to trust; NULL: the system's */
+    const char *cert_file; /* PEM client certificate and key, for collectors that require one */
     const char *key_file;
-    const char *api_key;     /* sent as "Authorization: Bearer …"; never in diagnostics */
-    const char *app;         /* context of every event: application name and version */
+    const char *api_key; /* sent as "Authorization: Bearer …"; never in diagnostics */
+    const char *app;     /* context of every event: application name and version */
     const char *app_version;
-    uint32_t flush_ms;       /* default 1000, 10 … 3,600,000: an event is on disk, and its upload begins, after at most
-                                this */
-    uint32_t ring_bytes;     /* default 1 MiB, 64 KiB … 64 MiB, rounded up to a power of two */
-    uint64_t disk_bytes_max; /* default 64 MiB, at least 1 MiB: the store's LMDB file never grows beyond */
-    uint32_t batch_bytes_max;    /* default 128 KiB, 4 KiB … 1 MiB: one batch before compression */
+    uint32_t flush_ms; /* default 1000, 10 … 3,600,000: an event is on disk, and its upload begins, after at
+                          most this */
+    uint32_t ring_bytes;      /* default 1 MiB, 64 KiB … 64 MiB, rounded up to a power of two */
+    uint64_t disk_bytes_max;  /* default 64 MiB, at least 1 MiB: the store's LMDB file never grows beyond */
+    uint32_t batch_bytes_max; /* default 128 KiB, 4 KiB … 1 MiB: one batch before compression */
     uint32_t connect_timeout_ms; /* default 10,000: name look-up, connection and handshake together */
     uint32_t request_timeout_ms; /* default 30,000: one whole exchange */
-    uint32_t retry_min_ms;   /* default 500: first back-off; doubles, full jitter after the cap */
-    uint32_t retry_max_ms;   /* default 300,000 */
+    uint32_t retry_min_ms;       /* default 500: first back-off; doubles, full jitter after the cap */
+    uint32_t retry_max_ms;       /* default 300,000 */
     wadi_diag_fn diag;
     void *diag_context;
     wadi_diag_level diag_level; /* least important level to report; default WADI_DIAG_ERROR (0) */
 } wadi_options;
-#define WADI_OPTIONS_INIT {sizeof(wadi_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, (wadi_diag_level)0}
+#define WADI_OPTIONS_INIT \
+    { sizeof(wadi_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, (wadi_diag_level)0 }
 
 /* Opens the store, recovers what an earlier process left in it, and starts the background thread.
- * Blocks for the disk, never for the network. WADI_ERR_BUSY: another process, or another handle of this one, holds the
- * store. On success the caller owns *ret_w and ends it with wadi_close. */
+ * Blocks for the disk, never for the network. WADI_ERR_BUSY: another process, or another handle of this one,
+ * holds the store. On success the caller owns *ret_w and ends it with wadi_close. */
 WADI_API WADI_NODISCARD wadi_err wadi_open(const wadi_options *opt, wadi **ret_w);
 
 /* Moves what is recorded to disk, uploads until everything is acknowledged or the time is over, and
@@ -121,7 +127,13 @@ WADI_API wadi_err wadi_close(wadi *w, uint32_t timeout_ms);
 
 /* ---- recording -------------------------------------------------------------------------------- */
 
-typedef enum wadi_type { WADI_TYPE_STRING = 0, WADI_TYPE_INT, WADI_TYPE_DOUBLE, WADI_TYPE_BOOL, WADI_TYPE_BYTES } wadi_type;
+typedef enum wadi_type {
+    WADI_TYPE_STRING = 0,
+    WADI_TYPE_INT,
+    WADI_TYPE_DOUBLE,
+    WADI_TYPE_BOOL,
+    WADI_TYPE_BYTES
+} wadi_type;
 
 /* One property. Borrows until the call returns. `key`: 1 to 255 bytes. */
 typedef struct wadi_prop {
@@ -142,10 +154,10 @@ typedef uint64_t wadi_ticket;
 
 typedef enum wadi_priority { WADI_NORMAL = 0, WADI_LOW = 1, WADI_HIGH = 2, WADI_CRITICAL = 3 } wadi_priority;
 
-/* Records an event: up to 256 properties, 32 KiB encoded and at most a quarter of the ring. Never blocks, allocates
- * or waits. Two things make a system call, once each: a thread's first event (gettid), and an event that wakes the
- * background thread where that sleeps (futex): the first after an idle period, one that is critical, one that
- * finds the ring half full. Needs 5 KiB of stack for up to 24 properties, 13 KiB for more.
+/* Records an event: up to 256 properties, 32 KiB encoded and at most a quarter of the ring. Never blocks,
+ * allocates or waits. Two things make a system call, once each: a thread's first event (gettid), and an event
+ * that wakes the background thread where that sleeps (futex): the first after an idle period, one that is
+ * critical, one that finds the ring half full. Needs 5 KiB of stack for up to 24 properties, 13 KiB for more.
  * WADI_ERR_FULL: the ring is full; the event never had a number; wadi_stats counts it as refused.
  * Async-signal-safe. */
 WADI_API wadi_err wadi_track(wadi *w, const char *name, const wadi_prop *props, size_t n);
@@ -155,11 +167,12 @@ typedef struct wadi_event {
     const char *name;   /* 1 to 255 bytes */
     const wadi_prop *props;
     size_t n_props;
-    int64_t time_us;    /* explicit event time, Unix microseconds, used when has_time is not 0 */
+    int64_t time_us; /* explicit event time, Unix microseconds, used when has_time is not 0 */
     int has_time;
     wadi_priority priority; /* WADI_CRITICAL is synced to disk at once, in the background */
 } wadi_event;
-#define WADI_EVENT_INIT {sizeof(wadi_event), 0, 0, 0, 0, 0, WADI_NORMAL}
+#define WADI_EVENT_INIT \
+    { sizeof(wadi_event), 0, 0, 0, 0, 0, WADI_NORMAL }
 
 /* As wadi_track; ret_ticket may be NULL. */
 WADI_API wadi_err wadi_track_ex(wadi *w, const wadi_event *ev, wadi_ticket *ret_ticket);
@@ -171,9 +184,10 @@ WADI_API wadi_err wadi_track_ex(wadi *w, const wadi_event *ev, wadi_ticket *ret_
 #define WADI_INT(k, v) ((wadi_prop){.key = (k), .type = WADI_TYPE_INT, .value = {.integer = (v)}})
 #define WADI_F64(k, v) ((wadi_prop){.key = (k), .type = WADI_TYPE_DOUBLE, .value = {.number = (v)}})
 #define WADI_BOOL(k, v) ((wadi_prop){.key = (k), .type = WADI_TYPE_BOOL, .value = {.boolean = (v)}})
-#define WADI_BIN(k, p, n) ((wadi_prop){.key = (k), .type = WADI_TYPE_BYTES, .size = (n), .value = {.bytes = (p)}})
-#define WADI_TRACK(w, name, ...)                                            \
-    wadi_track((w), (name), (const wadi_prop[]){__VA_ARGS__},               \
+#define WADI_BIN(k, p, n) \
+    ((wadi_prop){.key = (k), .type = WADI_TYPE_BYTES, .size = (n), .value = {.bytes = (p)}})
+#define WADI_TRACK(w, name, ...)                              \
+    wadi_track((w), (name), (const wadi_prop[]){__VA_ARGS__}, \
                sizeof((const wadi_prop[]){__VA_ARGS__}) / sizeof(wadi_prop))
 #define WADI_TRACK0(w, name) wadi_track((w), (name), NULL, 0)
 #endif
@@ -187,7 +201,8 @@ typedef enum wadi_level {
 
 /* Blocks until the event of the ticket, and all before it, have reached the level. WADI_ERR_DROPPED: dropped
  * instead; WADI_ERR_TIMEOUT. timeout_ms 0 only asks. */
-WADI_API WADI_NODISCARD wadi_err wadi_wait(wadi *w, wadi_ticket ticket, wadi_level level, uint32_t timeout_ms);
+WADI_API WADI_NODISCARD wadi_err wadi_wait(wadi *w, wadi_ticket ticket, wadi_level level,
+                                           uint32_t timeout_ms);
 
 /* Starts to store and upload everything recorded so far at once, whatever flush_ms says; does not wait. */
 WADI_API WADI_NODISCARD wadi_err wadi_flush(wadi *w);
@@ -197,8 +212,8 @@ WADI_API WADI_NODISCARD wadi_err wadi_flush(wadi *w);
 /* Events recorded from now on carry this user; NULL or "": nobody. At most 255 bytes. */
 WADI_API WADI_NODISCARD wadi_err wadi_identify(wadi *w, const char *user);
 
-/* Events recorded from now on carry this attribute; value NULL removes it. At most 32 attributes of 255-byte keys
- * and values. */
+/* Events recorded from now on carry this attribute; value NULL removes it. At most 32 attributes of 255-byte
+ * keys and values. */
 WADI_API WADI_NODISCARD wadi_err wadi_set_context(wadi *w, const char *key, const char *value);
 
 /* ---- statistics ------------------------------------------------------------------------------- */
@@ -213,28 +228,29 @@ typedef enum wadi_drop {
     WADI_DROP_COUNT = 8,
 } wadi_drop;
 
-/* Counters of this handle, and the state of its store. assigned = acked + dropped[…] + pending once the ring is
- * empty, over the life of the store. */
+/* Counters of this handle, and the state of its store. assigned = acked + dropped[…] + pending once the ring
+ * is empty, over the life of the store. */
 typedef struct wadi_stats {
-    size_t struct_size;        /* set by WADI_STATS_INIT */
-    uint64_t accepted;         /* wadi_track returned OK, this handle */
-    uint64_t refused_full;     /* WADI_ERR_FULL */
-    uint64_t refused_invalid;  /* WADI_ERR_INVALID, WADI_ERR_TOO_LARGE */
-    uint64_t assigned;         /* numbers given, over the store's life */
-    uint64_t pending;          /* numbers in the store: not acknowledged yet, tombstones among them */
-    uint64_t acked;            /* delivered: acknowledged by a collector */
+    size_t struct_size;       /* set by WADI_STATS_INIT */
+    uint64_t accepted;        /* wadi_track returned OK, this handle */
+    uint64_t refused_full;    /* WADI_ERR_FULL */
+    uint64_t refused_invalid; /* WADI_ERR_INVALID, WADI_ERR_TOO_LARGE */
+    uint64_t assigned;        /* numbers given, over the store's life */
+    uint64_t pending;         /* numbers in the store: not acknowledged yet, tombstones among them */
+    uint64_t acked;           /* delivered: acknowledged by a collector */
     uint64_t dropped[WADI_DROP_COUNT];
-    uint64_t ring_lost;        /* bytes found unreadable in the ring after a power cut */
-    uint64_t forks;            /* the stream was another device's too, and was left */
-    uint64_t resent;           /* possible duplicates: sent again where comparison was not possible */
+    uint64_t ring_lost;              /* bytes found unreadable in the ring after a power cut */
+    uint64_t forks;                  /* the stream was another device's too, and was left */
+    uint64_t resent;                 /* possible duplicates: sent again where comparison was not possible */
     uint64_t uploads, upload_errors; /* exchanges with the collector */
-    uint64_t upload_bytes;     /* bodies as sent */
-    uint64_t disk_bytes;       /* of the store's LMDB file in use */
-    uint64_t quarantined;      /* stores set aside as damaged */
-    int64_t offset_us;         /* collector clock minus boot clock, valid if offset_error_us is not 0 */
+    uint64_t upload_bytes;           /* bodies as sent */
+    uint64_t disk_bytes;             /* of the store's LMDB file in use */
+    uint64_t quarantined;            /* stores set aside as damaged */
+    int64_t offset_us;               /* collector clock minus boot clock, valid if offset_error_us is not 0 */
     uint64_t offset_error_us;
 } wadi_stats;
-#define WADI_STATS_INIT {sizeof(wadi_stats), 0, 0, 0, 0, 0, 0, {0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define WADI_STATS_INIT \
+    { sizeof(wadi_stats), 0, 0, 0, 0, 0, 0, {0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 WADI_API WADI_NODISCARD wadi_err wadi_stats_get(wadi *w, wadi_stats *ret_stats);
 
