@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "metrics.h"
+
 struct appender {
     const char *collector;
     db_txn *txn;
@@ -145,6 +147,8 @@ static journal_err batch_append(appender *a, const submission *s, const dedup_st
     journal_err err = entry_append(a, &e, s->body);
     if (err == JOURNAL_OK && e.max_us > a->tail->newest_us)
         a->tail->newest_us = e.max_us;
+    if (e.last_us > 0 && e.last_us <= received_us) /* of its newest event */
+        metric_observe_us(METRIC_EVENT_LAG, 0, (uint64_t)(received_us - e.last_us));
     *ret_entry = e;
     return err;
 }

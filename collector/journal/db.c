@@ -58,26 +58,34 @@ journal_err db_begin(db *d, bool write, db_txn **ret_txn) {
 journal_err db_commit(db_txn *txn) { return err_of(base_lmdb_commit(txn)); }
 void db_abort(db_txn *txn) { base_lmdb_abort(txn); }
 journal_err db_used(db_txn *txn, uint64_t *ret_bytes) { return err_of(base_lmdb_used(txn, ret_bytes)); }
+journal_err db_streams_used(db_txn *txn, uint64_t *ret_bytes) {
+    return err_of(base_lmdb_db_used(txn, STREAMS, ret_bytes));
+}
 
 /* ---- entries ------------------------------------------------------------------------------------ */
 
-journal_err db_entry_get(db_txn *txn, uint64_t position, journal_entry *ret_entry, wire_span *ret_body,
-                         bool *ret_found) {
+static journal_err entry_read(db_txn *txn, uint64_t position, bool verify, journal_entry *ret_entry,
+                              wire_span *ret_body, bool *ret_found) {
     base_lmdb_val val;
     bool found = false;
     base_lmdb_err err = base_lmdb_get(txn, ENTRIES, position_key(&position), &val, &found);
-    if (err == BASE_LMDB_OK && found && !record_entry_get(val.data, val.n, ret_entry, ret_body))
+    if (err == BASE_LMDB_OK && found &&
+        (!record_entry_get(val.data, val.n, ret_entry, ret_body) || ret_entry->position != position ||
+         (verify && !record_entry_intact(val.data, val.n))))
         err = BASE_LMDB_CORRUPT;
     if (err == BASE_LMDB_OK)
         *ret_found = found;
     return err_of(err);
 }
 
-bool db_entry_intact(db_txn *txn, uint64_t position) {
-    base_lmdb_val val;
-    bool found = false;
-    return base_lmdb_get(txn, ENTRIES, position_key(&position), &val, &found) == BASE_LMDB_OK && found &&
-           record_entry_intact(val.data, val.n);
+journal_err db_entry_get(db_txn *txn, uint64_t position, journal_entry *ret_entry, wire_span *ret_body,
+                         bool *ret_found) {
+    return entry_read(txn, position, false, ret_entry, ret_body, ret_found);
+}
+
+journal_err db_entry_verify(db_txn *txn, uint64_t position, journal_entry *ret_entry, wire_span *ret_body,
+                            bool *ret_found) {
+    return entry_read(txn, position, true, ret_entry, ret_body, ret_found);
 }
 
 journal_err db_entry_append(db_txn *txn, journal_entry *entry, const uint8_t *body) {

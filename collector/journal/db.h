@@ -23,11 +23,12 @@ journal_err db_begin(db *d, bool write, db_txn **ret_txn);
 journal_err db_commit(db_txn *txn); /* ends it in any case; synced when OK */
 void db_abort(db_txn *txn);         /* accepts NULL */
 
-/* False: not there. */
+/* *ret_found false: not there. */
 journal_err db_entry_get(db_txn *txn, uint64_t position, journal_entry *ret_entry, wire_span *ret_body,
                          bool *ret_found);
-/* Whether the CRC of the entry holds; a missing one is not intact. */
-bool db_entry_intact(db_txn *txn, uint64_t position);
+/* The same, and JOURNAL_ERR_CORRUPT when its CRC does not hold. */
+journal_err db_entry_verify(db_txn *txn, uint64_t position, journal_entry *ret_entry, wire_span *ret_body,
+                            bool *ret_found);
 /* entry->position is above all others; sets entry->crc. */
 journal_err db_entry_append(db_txn *txn, journal_entry *entry, const uint8_t *body);
 journal_err db_entry_delete(db_txn *txn, uint64_t position);
@@ -64,7 +65,8 @@ typedef struct db_totals {
 journal_err db_totals_get(db_txn *txn, db_totals *ret_totals); /* zeros in a new database */
 journal_err db_totals_put(db_txn *txn, const db_totals *totals);
 
-/* Bytes of pages that hold something. */
+/* Bytes of pages that hold something; those of the streams' states. */
 journal_err db_used(db_txn *txn, uint64_t *ret_bytes);
+journal_err db_streams_used(db_txn *txn, uint64_t *ret_bytes);
 
 #endif

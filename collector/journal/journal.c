@@ -22,21 +22,31 @@
 static journal_err dir_lock(const char *dir, int *ret_fd) {
     if (mkdir(dir, 0700) != 0 && errno != EEXIST)
         return JOURNAL_ERR_SYSTEM;
-    CLEANUP_CLOSE int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return JOURNAL_ERR_SYSTEM;
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-        return errno == EWOULDBLOCK ? JOURNAL_ERR_BUSY : JOURNAL_ERR_SYSTEM;
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        bool busy = errno == EWOULDBLOCK;
+        close(fd);
+        return busy ? JOURNAL_ERR_BUSY : JOURNAL_ERR_SYSTEM;
+    }
     *ret_fd = fd;
-    fd = -1;
     return JOURNAL_OK;
 }
 
-static journal_err end_verify(db_txn *txn, uint64_t first, uint64_t last) {
-    uint64_t from = last - first < VERIFY_ENTRIES ? first : last - VERIFY_ENTRIES;
-    for (uint64_t position = from; last != 0 && position <= last; position++)
-        if (!db_entry_intact(txn, position))
-            return JOURNAL_ERR_CORRUPT;
+/* Reads the last entries; the very last one goes into the tail. */
+static journal_err end_verify(db_txn *txn, tail *t) {
+    uint64_t from = t->last - t->first < VERIFY_ENTRIES ? t->first : t->last - VERIFY_ENTRIES;
+    for (uint64_t position = from; t->last != 0 && position <= t->last; position++) {
+        journal_entry e;
+        wire_span body;
+        bool found = false;
+        journal_err err = db_entry_verify(txn, position, &e, &body, &found);
+        if (err != JOURNAL_OK || !found)
+            return err != JOURNAL_OK ? err : JOURNAL_ERR_CORRUPT;
+        t->received_us = e.received_us;
+        t->newest_us = e.received_us; /* nothing is later; perhaps a few ticks too many */
+    }
     return JOURNAL_OK;
 }
 
@@ -44,19 +54,7 @@ static journal_err tail_read(db_txn *txn, tail *t) {
     journal_err err = db_entry_range(txn, &t->first, &t->last);
     if (err == JOURNAL_OK)
         err = db_totals_get(txn, &t->totals);
-    if (err == JOURNAL_OK)
-        err = end_verify(txn, t->first, t->last);
-    if (err != JOURNAL_OK || t->last == 0)
-        return err;
-    journal_entry e;
-    wire_span body;
-    bool found = false;
-    err = db_entry_get(txn, t->last, &e, &body, &found);
-    if (err != JOURNAL_OK || !found)
-        return err != JOURNAL_OK ? err : JOURNAL_ERR_CORRUPT;
-    t->received_us = e.received_us;
-    t->newest_us = e.received_us; /* nothing is later; perhaps a few ticks too many */
-    return JOURNAL_OK;
+    return err == JOURNAL_OK ? end_verify(txn, t) : err;
 }
 
 journal_err journal_db_open(journal *j) {

@@ -15,6 +15,7 @@
 struct ports {
     void *submissions; /* PULL */
     void **answers;    /* PUSH, one a loop */
+    bool *gone;        /* loops that did not take an answer in time: nobody waits for them again */
     void **advanced;   /* PUSH, one a sink */
     uint32_t n_loops, n_sinks;
     int wake; /* eventfd */
@@ -59,10 +60,11 @@ ports *ports_open(const journal_options *opt) {
     p->n_loops = opt->n_loops;
     p->n_sinks = opt->n_sinks;
     p->answers = calloc(opt->n_loops + 1, sizeof *p->answers);
+    p->gone = calloc(opt->n_loops + 1, sizeof *p->gone);
     p->advanced = calloc(opt->n_sinks + 1, sizeof *p->advanced);
     p->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int high_water = (int)opt->queue_max;
-    if (p->answers != NULL && p->advanced != NULL && p->wake >= 0) {
+    if (p->answers != NULL && p->gone != NULL && p->advanced != NULL && p->wake >= 0) {
         p->submissions = socket_bind(opt->zmq, ZMQ_PULL, JOURNAL_SUBMIT, high_water, false);
         if (p->submissions != NULL && sockets_bind(opt->zmq, p->answers, p->n_loops, false, high_water) &&
             sockets_bind(opt->zmq, p->advanced, p->n_sinks, true, 1))
@@ -107,6 +109,7 @@ void ports_close(ports *p) {
     sockets_close(p->advanced, p->n_sinks);
     if (p->wake >= 0)
         close(p->wake);
+    free(p->gone);
     free(p);
 }
 
@@ -131,10 +134,15 @@ void ports_wake(ports *p) {
 }
 
 void ports_answer(ports *p, submission *s) {
-    void *answers = s->loop < p->n_loops ? p->answers[s->loop] : NULL;
+    uint32_t loop = s->loop;
     submission_release(s);
-    if (answers == NULL || zmq_send(answers, &s, sizeof s, 0) != (int)sizeof s)
-        submission_discard(s);
+    if (loop < p->n_loops) {
+        int sent = zmq_send(p->answers[loop], &s, sizeof s, p->gone[loop] ? ZMQ_DONTWAIT : 0);
+        p->gone[loop] = sent != (int)sizeof s;
+        if (!p->gone[loop])
+            return;
+    }
+    submission_discard(s);
 }
 
 void ports_announce(ports *p, uint64_t position) {

@@ -62,6 +62,13 @@ static bool snapshot_take(journal_reader *r) {
     return false;
 }
 
+/* What is damaged is not handed on: the sink stands still at it, and says so by its lag. */
+static void unreadable_report(uint64_t position, journal_err err) {
+    ready_set("journal", false, "an entry is damaged: a sink stands still at it");
+    diag_error("an entry of the journal cannot be read", DIAG_UINT("position", position),
+               DIAG_STR("reason", journal_err_name(err)));
+}
+
 static bool reader_get(void *context, uint64_t position, const journal_entry **ret_entry,
                        wire_span *ret_body) {
     journal_reader *r = context;
@@ -73,13 +80,11 @@ static bool reader_get(void *context, uint64_t position, const journal_entry **r
         return false;
     r->gets++;
     bool found = false;
-    if (db_entry_get(r->txn, position, &r->entry, ret_body, &found) != JOURNAL_OK) {
-        ready_set("journal", false, "an entry cannot be read");
-        diag_error("an entry of the journal cannot be read", DIAG_UINT("position", position));
-        return false;
-    }
+    journal_err err = db_entry_verify(r->txn, position, &r->entry, ret_body, &found);
+    if (err != JOURNAL_OK)
+        unreadable_report(position, err);
     *ret_entry = &r->entry;
-    return found;
+    return err == JOURNAL_OK && found;
 }
 
 static void reader_range(void *context, uint64_t *ret_first, uint64_t *ret_last) {

@@ -5,7 +5,6 @@
 #include "diag.h"
 #include "metrics.h"
 #include "ready.h"
-#include "sdk/src/base/clock.h"
 
 const char *journal_err_name(journal_err err) {
     static const char *const names[] = {"ok", "io", "full", "corrupt", "busy", "system"};
@@ -33,11 +32,22 @@ void report_totals(const tail *before, const tail *after) {
                    after->conflicts[conflicts[i].status] - before->conflicts[conflicts[i].status]);
 }
 
-void report_commit(journal *j, uint64_t begin_us, uint64_t sync_us, uint64_t end_us) {
-    (void)j;
+void report_commit(uint64_t begin_us, uint64_t sync_us, uint64_t end_us) {
     metric_add(METRIC_JOURNAL_COMMITS, 0, 1);
     metric_observe_us(METRIC_JOURNAL_COMMIT_DURATION, 0, end_us - begin_us);
     metric_observe_us(METRIC_JOURNAL_FSYNC_DURATION, 0, end_us - sync_us);
+}
+
+void report_space(const journal *j, db_txn *txn, uint64_t used_bytes) {
+    uint64_t streams_bytes = 0;
+    journal_entry oldest;
+    wire_span body;
+    bool found = false;
+    metric_set(METRIC_JOURNAL_BYTES, 0, (int64_t)used_bytes);
+    if (db_streams_used(txn, &streams_bytes) == JOURNAL_OK)
+        metric_set(METRIC_DEDUP_STATE_BYTES, 0, (int64_t)streams_bytes);
+    if (db_entry_get(txn, j->tail.first, &oldest, &body, &found) == JOURNAL_OK && found)
+        metric_set(METRIC_JOURNAL_OLDEST_AGE, 0, j->tail.received_us - oldest.received_us);
 }
 
 void report_clock(journal *j) {

@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#include "metrics.h"
 #include "sdk/src/base/clock.h"
 
 /* What a group, a tick, a start and a trim may need on the file system beyond what the file has: the largest
@@ -33,8 +32,8 @@ static uint64_t watermark_bytes(const journal *j) {
 static uint64_t used_bytes_get(journal *j) {
     db_txn *txn = NULL;
     uint64_t used = 0;
-    if (db_begin(j->db, false, &txn) == JOURNAL_OK)
-        (void)db_used(txn, &used);
+    if (db_begin(j->db, false, &txn) == JOURNAL_OK && db_used(txn, &used) == JOURNAL_OK)
+        report_space(j, txn, used);
     db_abort(txn);
     return used;
 }
@@ -45,7 +44,6 @@ bool space_is_short(journal *j) {
         return j->full;
     j->space_checked_us = now_us;
     uint64_t used = used_bytes_get(j);
-    metric_set(METRIC_JOURNAL_BYTES, 0, (int64_t)used);
     return used > watermark_bytes(j) || disk_is_short(j, used);
 }
 

@@ -63,7 +63,8 @@ journal_err space_trim(journal *j, db_txn *txn, tail *t, uint32_t entries_max);
 
 /* report.c: metrics and /readyz. */
 void report_totals(const tail *before, const tail *after);
-void report_commit(journal *j, uint64_t begin_us, uint64_t sync_us, uint64_t end_us);
+void report_commit(uint64_t begin_us, uint64_t sync_us, uint64_t end_us);
+void report_space(const journal *j, db_txn *txn, uint64_t used_bytes);
 void report_clock(journal *j);
 void report_full(journal *j, bool full);
 void report_failed(journal *j, journal_err err);

@@ -82,7 +82,7 @@ journal_err writer_commit(journal *j, journal_mark mark) {
     err = db_commit(txn);
     if (err != JOURNAL_OK)
         return err == JOURNAL_ERR_FULL ? JOURNAL_ERR_IO : err; /* what the disk has of it, nobody knows */
-    report_commit(j, begin_us, sync_us, base_mono_us());
+    report_commit(begin_us, sync_us, base_mono_us());
     report_totals(&j->tail, &t);
     if (t.last > j->tail.last)
         j->appended_us = begin_us;

@@ -94,7 +94,8 @@ int main(int argc, char **argv) {
         else if (strcmp(argv[i], "--every") == 0)
             every = (unsigned)strtoul(argv[i + 1], NULL, 0);
     }
-    if (getenv("WADI_SANITIZE") != NULL && *getenv("WADI_SANITIZE") != 0) {
+    const char *sanitizer = getenv("WADI_SANITIZE");
+    if (sanitizer != NULL && sanitizer[0] != 0) {
         printf("skipped: a sanitizer's own system calls are no journal's\n");
         return SKIPPED;
     }

@@ -350,26 +350,35 @@ base_lmdb_err base_lmdb_cursor_del(base_lmdb_cursor *cursor) {
 
 /* ---- space ------------------------------------------------------------------------------------------ */
 
+static uint64_t stat_bytes(const MDB_stat *st) {
+    return (uint64_t)st->ms_psize * (st->ms_branch_pages + st->ms_leaf_pages + st->ms_overflow_pages);
+}
+
 base_lmdb_err base_lmdb_used(base_lmdb_txn *txn, uint64_t *ret_bytes) {
     base_lmdb *env = txn_env(txn);
     GUARDED(env);
-    uint64_t pages = 2; /* LMDB's two headers */
-    size_t page_bytes = 0;
+    MDB_stat st;
+    uint64_t bytes = 0;
     /* 0 and 1 are LMDB's own: the list of free pages and the unnamed database. */
     for (MDB_dbi dbi = 0; dbi < 2; dbi++) {
-        MDB_stat st;
         int rc = mdb_stat(raw_txn(txn), dbi, &st);
         if (rc != 0)
             return err_map(env, rc);
-        pages += st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages;
-        page_bytes = st.ms_psize;
+        bytes += stat_bytes(&st) + st.ms_psize; /* one header each, too */
     }
-    for (size_t i = 0; i < BASE_LMDB_DBS_MAX; i++) {
-        MDB_stat st;
-        if (env->dbs[i] < 2 || mdb_stat(raw_txn(txn), env->dbs[i], &st) != 0)
-            continue;
-        pages += st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages;
-    }
-    *ret_bytes = pages * page_bytes;
+    for (size_t i = 0; i < BASE_LMDB_DBS_MAX; i++)
+        if (env->dbs[i] >= 2 && mdb_stat(raw_txn(txn), env->dbs[i], &st) == 0)
+            bytes += stat_bytes(&st);
+    *ret_bytes = bytes;
     return BASE_LMDB_OK;
+}
+
+base_lmdb_err base_lmdb_db_used(base_lmdb_txn *txn, unsigned db, uint64_t *ret_bytes) {
+    base_lmdb *env = txn_env(txn);
+    GUARDED(env);
+    MDB_stat st;
+    int rc = mdb_stat(raw_txn(txn), env->dbs[db], &st);
+    if (rc == 0)
+        *ret_bytes = stat_bytes(&st);
+    return err_map(env, rc);
 }

@@ -97,6 +97,7 @@ base_lmdb_err base_lmdb_cursor_del(base_lmdb_cursor *cursor);
 
 /* Bytes of pages that hold something now, as this transaction sees it; the map's size. */
 base_lmdb_err base_lmdb_used(base_lmdb_txn *txn, uint64_t *ret_bytes);
+base_lmdb_err base_lmdb_db_used(base_lmdb_txn *txn, unsigned db, uint64_t *ret_bytes); /* of one database */
 uint64_t base_lmdb_map_bytes(const base_lmdb *env);
 
 #endif
