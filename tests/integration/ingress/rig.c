@@ -137,7 +137,7 @@ static ingress_options options = {
                .body_bytes = 65536,
                .decompressed_bytes = 262144,
                .batch_numbers = 1000},
-    .timeouts = {.handshake_us = 5000000, .header_us = 5000000, .body_us = 5000000, .idle_us = 5000000},
+    .timeouts = {.handshake_us = 20000000, .header_us = 20000000, .body_us = 20000000, .idle_us = 20000000},
 };
 static struct config_api_key api_key;
 

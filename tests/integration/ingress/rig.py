@@ -135,8 +135,15 @@ class Client:
         if not plain:
             self.start_tls()
 
-    def start_tls(self):
-        self.socket = self.context.wrap_socket(self.socket, server_hostname="localhost")
+    def start_tls(self, wait=True):
+        """Without `wait` only our first message is sent; socket.do_handshake() goes on."""
+        self.socket = self.context.wrap_socket(self.socket, server_hostname="localhost",
+                                               do_handshake_on_connect=wait)
+        if not wait:
+            self.socket.settimeout(0)
+            with contextlib.suppress(ssl.SSLWantReadError):
+                self.socket.do_handshake()
+            self.socket.settimeout(DEADLINE_S)
 
     def __enter__(self):
         return self
