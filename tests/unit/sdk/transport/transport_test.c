@@ -165,6 +165,15 @@ static wdi_transport_failure failure_await(scene *s, const char *said) {
     return failure;
 }
 
+static bool v6_loopback_is_there(void) {
+    struct sockaddr_in6 at = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool there = fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof at) == 0;
+    if (fd >= 0)
+        close(fd);
+    return there;
+}
+
 static void each_host(void (*body)(scene *s)) {
     static const struct {
         bool tls;
@@ -176,6 +185,8 @@ static void each_host(void (*body)(scene *s)) {
                  {true, "127.0.0.1"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         scene s;
+        if (strcmp(cases[i].host, "[::1]") == 0 && !v6_loopback_is_there()) /* containers often lack it */
+            continue;
         scene_open(&s, cases[i].tls, cases[i].host);
         body(&s);
         scene_close(&s);

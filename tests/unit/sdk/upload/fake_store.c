@@ -29,7 +29,8 @@ void wdi_diagf(const wdi_diag *diag, wadi_diag_level level, const char *format, 
 const char *wadi_strerror(wadi_err err) { return err == WADI_OK ? "ok" : "an error of the store"; }
 
 static size_t event_put(uint8_t *out, uint64_t seq) {
-    wire_event event = {.name = "e", .name_len = 1, .at_us = seq};
+    wire_prop prop = {.key = "k", .key_len = 1, .type = WIRE_TRUE};
+    wire_event event = {.name = "e", .name_len = 1, .at_us = seq, .props = &prop, .n_props = 1};
     size_t n = wire_event_size(&event), frame = wire_frame_put(out, n);
     return frame + wire_event_encode(out + frame, &event);
 }
