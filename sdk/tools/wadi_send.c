@@ -120,6 +120,7 @@ static void option_take(command *cmd, int option) {
     }
     if (option < 0 || option >= SETTINGS_N)
         quit(EX_USAGE, "see wadi-send --help");
+    cmd->settings.at[option].set = false; /* of two flags the last counts */
     if (!setting_put(&cmd->settings, (setting_id)option, optarg, why, sizeof why))
         quit(EX_USAGE, "--%s", why);
 }
