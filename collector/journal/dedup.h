@@ -1,4 +1,4 @@
-/* dedup: what is new in a batch. The table of "Identity and sequence", row by row.
+/* dedup: what is new in a batch. The table of schemas/README.md, row by row.
  *
  * Pure: the state of the stream and a way to look at the chain's past come in, the answer and the next
  * state go out. It runs in the simulator (tests/sim/dedup_sim.c) as it runs in the collector. */

@@ -115,6 +115,7 @@ static void cache_drop(const journal *j) {
 /* A failed sync is never retried: the kernel may have dropped the pages and call them clean. What counts is
  * what a new environment finds. */
 static void reopen(journal *j, journal_err err) {
+    tail before = j->tail;
     report_failed(j, err);
     gate_close(&j->gate);
     db_close(j->db);
@@ -127,6 +128,7 @@ static void reopen(journal *j, journal_err err) {
     if (err != JOURNAL_OK)
         return; /* stopping; the gate stays closed */
     gate_open(&j->gate);
+    report_totals(&before, &j->tail); /* the disk may have the commit that was reported as failed */
     report_recovered(j);
 }
 

@@ -34,6 +34,11 @@ static bool fake_get(void *context, uint64_t position, journal_entry *ret_entry,
     return true;
 }
 
+static void seed_random(unsigned seed) {
+    print_message("seed %u\n", seed);
+    srand(seed);
+}
+
 static void fake_reset(void) {
     for (size_t i = 0; i < sizeof fake.bodies / sizeof fake.bodies[0]; i++)
         if (fake.bodies[i] != NULL)
@@ -106,7 +111,7 @@ static void assert_history(history *h, uint64_t from, uint64_t through) {
 
 static void test_history_when_walked_then_every_number_is_as_it_was(void **unused) {
     (void)unused;
-    srand(5);
+    seed_random(5);
     for (int run = 0; run < 20; run++) {
         fake_reset();
         fake_fill(100 + (uint32_t)rand() % 200, 1 + (uint32_t)rand() % 12);
@@ -125,7 +130,7 @@ static void test_history_when_walked_then_every_number_is_as_it_was(void **unuse
 
 static void test_history_when_far_back_then_milestones_shorten_the_way(void **unused) {
     (void)unused;
-    srand(6);
+    seed_random(6);
     fake_reset();
     fake_fill(ENTRIES_MAX, 2);
     history *h = history_new(fake_get, NULL);

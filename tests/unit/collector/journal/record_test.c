@@ -34,7 +34,9 @@ static uint64_t any_number(void) {
 
 static void test_record_when_a_state_is_read_back_then_the_same_and_no_cut_is_accepted(void **unused) {
     (void)unused;
-    srand(11);
+    const unsigned seed = 11;
+    print_message("seed %u\n", seed);
+    srand(seed);
     for (int run = 0; run < 5000; run++) {
         dedup_state s = {.next_seq = any_number(), .chain = any_number(), .entries = any_number()}, back;
         s.last_position = any_number();
