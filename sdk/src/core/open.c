@@ -101,7 +101,6 @@ static wadi_err thread_start(wadi *w) {
     pthread_attr_destroy(&attr);
     if (failed != 0)
         return WADI_ERR_SYSTEM;
-    pthread_setname_np(w->thread, "wadi");
     return WADI_OK;
 }
 

@@ -226,6 +226,8 @@ void wdi_thread_wake(wadi *w) {
 }
 
 void *wdi_thread_main(void *handle) {
+    /* By itself: for another thread it would go through /proc, which makes the end of the process dear. */
+    pthread_setname_np(pthread_self(), "wadi");
     wadi *w = handle;
     pump p = {.w = w, .now_us = base_mono_us()};
     bool urgent = false;
