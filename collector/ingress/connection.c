@@ -1,8 +1,7 @@
 #include "collector/ingress/connection.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
-#include <netinet/in.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,14 +93,11 @@ static void reading_switch(struct connection *c, bool on) {
 /* ---- handshake ---------------------------------------------------------------------------------- */
 
 static void shake_fail(struct connection *c, const char *reason) {
-    struct sockaddr_in6 address = {0};
+    struct sockaddr_storage address;
     socklen_t n = sizeof address;
-    char peer[INET6_ADDRSTRLEN] = "";
-    if (getpeername(c->fd, (struct sockaddr *)&address, &n) == 0)
-        inet_ntop(address.sin6_family,
-                  address.sin6_family == AF_INET6 ? (const void *)&address.sin6_addr
-                                                  : (const void *)&((struct sockaddr_in *)&address)->sin_addr,
-                  peer, sizeof peer);
+    char peer[NI_MAXHOST] = "";
+    if (getpeername(c->fd, (struct sockaddr *)&address, &n) == 0) /* numeric: nothing is looked up */
+        (void)getnameinfo((struct sockaddr *)&address, n, peer, sizeof peer, NULL, 0, NI_NUMERICHOST);
     metric_add(METRIC_INGEST_HANDSHAKES_FAILED, 0, 1);
     diag_info("handshake failed", DIAG_STR("peer", peer), DIAG_STR("reason", reason));
 }

@@ -116,13 +116,14 @@ class Response:
 class Client:
     """A TLS connection that sends whatever it is told to."""
 
-    def __init__(self, port, certs, client=None, plain=False, version=None, receive_bytes=None):
-        self.socket = socket.socket()
+    def __init__(self, port, certs, client=None, plain=False, version=None, receive_bytes=None,
+                 host="127.0.0.1"):
+        self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         self.socket.settimeout(DEADLINE_S)
         if receive_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         try:
-            self.socket.connect(("127.0.0.1", port))
+            self.socket.connect((host, port))
         except OSError:
             self.socket.close()
             raise

@@ -1,6 +1,8 @@
 """The TLS port: who may in, and what those hear who may not."""
 
+import os
 import ssl
+import unittest
 
 import rig
 from rig import UNAUTHORIZED, batch, request
@@ -44,6 +46,15 @@ class Server(rig.RigTest):
         client = self.client()
         self.assert_served(client)
         client.socket.unwrap().close()
+
+
+@unittest.skipUnless(os.path.exists("/proc/net/if_inet6"), "this machine has no IPv6")
+class BothProtocols(rig.RigTest):
+    options = {"listen": "[::]:0"}
+
+    def test_all_addresses_then_ipv4_and_ipv6(self):
+        for host in ("127.0.0.1", "::1"):
+            self.assert_served(self.client(host=host))
 
 
 class ClientCertificates(rig.RigTest):
