@@ -71,6 +71,36 @@ class Journal(rig.RigTest):
         self.assertTrue(client.ended())
 
 
+class Metrics(rig.RigTest):
+    def test_everything_that_happens_then_counted(self):
+        client = self.client()
+        client.post(batch(5))
+        client.post(batch(7))
+        client.post(b"junk")
+        client.post(batch(), path="/")
+        refused = client.post(batch(encoded=[b"\xff"]))
+        self.rig.tell("refuse")
+        rig.eventually(lambda: client.post(batch(1)).status == 503, "a refusal")
+        self.client(plain=True).send(b"GET / HTTP/1.1\r\n\r\n")
+        rig.eventually(lambda: self.rig.metrics()["ingest_handshakes_failed_total"] == 1, "it is noticed")
+        metrics = self.rig.metrics()
+        self.assertEqual(refused.ack.refused_seq, 1)
+        for name, value in {'ingest_requests_total{protocol="batches",code="400"}': 2,
+                            'ingest_requests_total{protocol="batches",code="503"}': 1,
+                            'ingest_requests_total{protocol="other",code="404"}': 1,
+                            'ingest_requests_total{protocol="other",code="400"}': 1,
+                            'backpressure_responses_total{code="503"}': 1,
+                            "ingest_events_refused_total": 1,
+                            "ingest_connections_accepted_total": 2}.items():
+            self.assertEqual(metrics[name], value, name)
+        taken = metrics['ingest_requests_total{protocol="batches",code="200"}']
+        self.assertGreaterEqual(taken, 2)
+        self.assertEqual(metrics["ingest_events_received_total"], 12 + (taken - 2) + 1)
+        self.assertEqual(metrics["ingest_request_duration_seconds_count"], taken + 4)
+        client.socket.close()
+        rig.eventually(lambda: self.rig.metrics()["ingest_connections"] == 0, "all connections are gone")
+
+
 class Stop(rig.RigTest):
     def test_drain_then_idle_ones_end_and_the_others_are_answered_first(self):
         self.rig.tell("mute")

@@ -6,6 +6,7 @@
  *     hold     the journal takes nothing      go    it does again, and answers 200
  *     refuse   it answers 503                 mute  it takes, and answers nothing until `go`
  *     drain    ingress_stop_accepting         end of input: ingress_stop, and the end
+ *     metrics  prints them, and an empty line
  */
 #include <zmq.h>
 
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/base/metrics.h"
 #include "collector/base/text.h"
 #include "collector/base/thread.h"
 #include "collector/ingress/ingress.h"
@@ -195,6 +197,15 @@ static bool option_read(char *argument) {
     return text_option(argument, value) || number_option(argument, value);
 }
 
+static void metrics_print(void) {
+    struct text text;
+    text_init_growing(&text, 1 << 20);
+    metrics_render(&text);
+    printf("%s\n", text.data);
+    fflush(stdout);
+    text_fini(&text);
+}
+
 static void commands_run(struct fake_journal *j, ingress *in) {
     static const char *const modes[] = {"go\n", "hold\n", "refuse\n", "mute\n"};
     char line[32];
@@ -204,6 +215,8 @@ static void commands_run(struct fake_journal *j, ingress *in) {
                 atomic_store(&j->mode, (enum mode)i);
         if (strcmp(line, "drain\n") == 0)
             ingress_stop_accepting(in);
+        if (strcmp(line, "metrics\n") == 0)
+            metrics_print();
     }
 }
 

@@ -210,7 +210,7 @@ class Rig:
     def __init__(self, certs, **options):
         options = {"cert_file": f"{certs}/server.pem", "key_file": f"{certs}/server.key", **options}
         self.certs = certs
-        self.lines = queue.Queue()
+        self.lines, self.renderings = queue.Queue(), queue.Queue()
         self.process = subprocess.Popen(
             [os.environ["INGRESS_RIG"], *(f"{k}={v}" for k, v in options.items())],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
@@ -219,12 +219,25 @@ class Rig:
         self.reader.start()
 
     def _read(self):
+        metrics = {}
         for line in self.process.stdout:
-            self.lines.put(dict(pair.split("=") for pair in line.split()))
+            if line.startswith("tenant="):
+                self.lines.put(dict(pair.split("=") for pair in line.split()))
+            elif line == "\n":
+                self.renderings.put(metrics)
+                metrics = {}
+            elif not line.startswith("#"):
+                name, _, value = line.rpartition(" ")
+                metrics[name.removeprefix("wadi_")] = float(value)
 
     def submission(self):
         """The next batch that the journal was given."""
         return self.lines.get(timeout=DEADLINE_S)
+
+    def metrics(self):
+        """Every metric, without its prefix, by name and labels as they are shown."""
+        self.tell("metrics")
+        return self.renderings.get(timeout=DEADLINE_S)
 
     def tell(self, command):
         self.process.stdin.write(command + "\n")
