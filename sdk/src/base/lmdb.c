@@ -131,6 +131,13 @@ static bool reserve_disk(MDB_env *env, size_t bytes) {
     return fallocate(fd, 0, from, (off_t)bytes - from) == 0;
 }
 
+/* LMDB opens its data file without this flag. */
+static int close_on_exec(const base_lmdb *self) {
+    int fd = -1;
+    int rc = mdb_env_get_fd(self->env, &fd);
+    return rc != 0 ? rc : fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 ? errno : 0;
+}
+
 static int dbs_open(base_lmdb *self, const base_lmdb_options *opt) {
     MDB_txn *txn = NULL;
     int rc = mdb_txn_begin(self->env, NULL, 0, &txn);
@@ -180,6 +187,8 @@ static base_lmdb_err env_open(base_lmdb *self, const base_lmdb_options *opt) {
         rc = mdb_env_set_maxdbs(self->env, BASE_LMDB_DBS_MAX);
     if (rc == 0)
         rc = mdb_env_open(self->env, opt->path, flags, 0600);
+    if (rc == 0)
+        rc = close_on_exec(self);
     if (rc == 0)
         rc = file_check(self);
     if (rc == 0)
@@ -303,7 +312,7 @@ base_lmdb_err base_lmdb_del(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, 
     return rc == MDB_NOTFOUND ? BASE_LMDB_OK : err_map(env, rc);
 }
 
-/* ---- cursors -------------------------------------------------------------------------------------- */
+/* ---- cursors ------------------------------------------------------------------------------------ */
 
 base_lmdb_err base_lmdb_cursor_open(base_lmdb_txn *txn, unsigned db, base_lmdb_cursor **ret_cursor) {
     base_lmdb *env = txn_env(txn);
@@ -348,7 +357,7 @@ base_lmdb_err base_lmdb_cursor_del(base_lmdb_cursor *cursor) {
     return err_map(env, mdb_cursor_del(raw_cursor(cursor), 0));
 }
 
-/* ---- space ------------------------------------------------------------------------------------------ */
+/* ---- space -------------------------------------------------------------------------------------- */
 
 static uint64_t stat_bytes(const MDB_stat *st) {
     return (uint64_t)st->ms_psize * (st->ms_branch_pages + st->ms_leaf_pages + st->ms_overflow_pages);

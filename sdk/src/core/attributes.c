@@ -17,8 +17,7 @@ static void text_set(char out[WDI_ATTRIBUTE_BYTES_MAX + 1], const char *text) {
 
 static wire_span span_of(const char *text) { return (wire_span){(const uint8_t *)text, strlen(text)}; }
 
-/* ---- the SDK's own
- * ------------------------------------------------------------------------------------------ */
+/* ---- the SDK's own ------------------------------------------------------------------------------ */
 
 static void own_add(wdi_attributes *a, const char *key, const char *value) {
     if (value == NULL || value[0] == '\0')
@@ -45,8 +44,7 @@ wadi_err wdi_attributes_init(wdi_attributes *a, const char *app, const char *app
 
 void wdi_attributes_fini(wdi_attributes *a) { pthread_mutex_destroy(&a->lock); }
 
-/* ---- changing
- * ------------------------------------------------------------------------------------------------- */
+/* ---- changing ----------------------------------------------------------------------------------- */
 
 static wadi_err publish(wdi_attributes *a, wdi_tracker *tracker) {
     wire_attribute list[WDI_ATTRIBUTES_OWN + WDI_ATTRIBUTES_MAX];

@@ -4,8 +4,7 @@
 
 #include "schemas/wire/wire.h"
 
-/* ---- one record
- * ------------------------------------------------------------------------------------------------ */
+/* ---- one record --------------------------------------------------------------------------------- */
 
 static wadi_err definition_put(wdi_store *store, const wdi_record *r) {
     uint32_t id = 0;
@@ -55,8 +54,7 @@ static wadi_err txn_begin(wdi_store *store) {
     return wdi_store_begin(store);
 }
 
-/* ---- the ring
- * --------------------------------------------------------------------------------------------------- */
+/* ---- the ring ----------------------------------------------------------------------------------- */
 
 /* One transaction. *ret_state: why it stopped; RECORD: it was full. */
 static wadi_err ring_step(wdi_store *store, wdi_ring *ring, wdi_drain_stats *stats,
@@ -101,8 +99,7 @@ wadi_err wdi_drain_ring(wdi_store *store, wdi_ring *ring, wdi_drain_stats *stats
     return WADI_OK;
 }
 
-/* ---- what an earlier run left
- * -------------------------------------------------------------------------------------- */
+/* ---- what an earlier run left ------------------------------------------------------------------- */
 
 wadi_err wdi_drain_recovery(wdi_store *store, wdi_recovery *recovery, wdi_drain_stats *stats) {
     const size_t bytes_max = wdi_store_txn_bytes_max(store);

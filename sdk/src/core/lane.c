@@ -13,8 +13,7 @@
 #include "sdk/src/base/crc32c.h"
 #include "sdk/src/base/random.h"
 
-/* ---- lanes of this process, and fork
- * ------------------------------------------------------------------------- */
+/* ---- lanes of this process, and fork ------------------------------------------------------------ */
 
 static pthread_mutex_t lanes_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t lanes_once = PTHREAD_ONCE_INIT;
@@ -51,8 +50,7 @@ static void lane_unlist(wdi_lane *lane) {
     pthread_mutex_unlock(&lanes_lock);
 }
 
-/* ---- files
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- files -------------------------------------------------------------------------------------- */
 
 static wadi_err err_map(int error) {
     switch (error) {
@@ -108,8 +106,7 @@ static wadi_err lock_take(wdi_lane *lane) {
     return WADI_OK;
 }
 
-/* ---- installation
- * -------------------------------------------------------------------------------------------------- */
+/* ---- installation ------------------------------------------------------------------------------- */
 
 typedef struct installation_file {
     uint8_t id[WDI_INSTALLATION_BYTES];
@@ -157,8 +154,7 @@ static wadi_err installation_load(wdi_lane *lane, int root_fd, const wdi_diag *d
     return WADI_OK;
 }
 
-/* ---- opening
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------------------ */
 
 static bool path_set(char out[WDI_LANE_PATH_BYTES_MAX], const char *dir, const char *rest) {
     int n = snprintf(out, WDI_LANE_PATH_BYTES_MAX, "%s/%s", dir, rest);

@@ -12,8 +12,7 @@
 
 #define THREAD_STACK_BYTES (256u * 1024u)
 
-/* ---- the lane's content
- * ----------------------------------------------------------------------------------------- */
+/* ---- the lane's content ------------------------------------------------------------------------- */
 
 static wdi_run_id run_id_of(const wire_run *run) {
     wdi_run_id id = {.ordinal = run->ordinal, .nonce = run->nonce};
@@ -81,8 +80,7 @@ static wadi_err lane_begin(wadi *w) {
     return err;
 }
 
-/* ---- the handle
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- the handle --------------------------------------------------------------------------------- */
 
 /* All signals are the application's: the thread takes none. */
 static wadi_err thread_start(wadi *w) {

@@ -31,8 +31,7 @@ typedef struct pump {
 
 static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
-/* ---- reporting
- * ------------------------------------------------------------------------------------------------- */
+/* ---- reporting ---------------------------------------------------------------------------------- */
 
 wadi_err wdi_thread_report(wadi *w) {
     wadi_stats stats = WADI_STATS_INIT;
@@ -61,11 +60,10 @@ static void store_failed(pump *p, wadi_err err) {
     if (err == WADI_ERR_CORRUPT)
         wdi_progress_fail(&p->w->progress, err);
     p->failed = err;
-    p->drain_us = p->now_us + RETRY_US;
+    p->drain_us = err == WADI_ERR_CORRUPT ? UINT64_MAX : p->now_us + RETRY_US;
 }
 
-/* ---- working
- * --------------------------------------------------------------------------------------------------- */
+/* ---- working ------------------------------------------------------------------------------------ */
 
 static void drain(pump *p) {
     wadi *w = p->w;
@@ -91,6 +89,10 @@ static void upload(pump *p) {
         store_failed(p, err);
 }
 
+static bool ring_is_filling(const wadi *w) {
+    return wdi_ring_used(&w->tracker.ring) > (w->tracker.ring.mask + 1) / 4;
+}
+
 static bool drain_is_due(pump *p) {
     wadi *w = p->w;
     if (atomic_exchange(&w->flush_wanted, false)) {
@@ -98,9 +100,7 @@ static bool drain_is_due(pump *p) {
             wdi_upload_kick(w->upload, p->now_us);
         return p->failed == WADI_OK || p->now_us >= p->drain_us;
     }
-    if (p->now_us >= p->drain_us)
-        return true;
-    return p->failed == WADI_OK && wdi_ring_used(&w->tracker.ring) > (w->tracker.ring.mask + 1) / 4;
+    return p->now_us >= p->drain_us || (p->failed == WADI_OK && ring_is_filling(w));
 }
 
 static void work(pump *p, bool urgent) {
@@ -117,8 +117,20 @@ static void work(pump *p, bool urgent) {
     p->now_us = base_mono_us();
 }
 
-/* ---- sleeping
- * -------------------------------------------------------------------------------------------------- */
+/* ---- sleeping ----------------------------------------------------------------------------------- */
+
+/* What came while the thread was awake rang no bell. Looked at after lying down, so that nothing falls in
+ * between. */
+static bool ring_is_urgent(const pump *p) {
+    wdi_ring *ring = &p->w->tracker.ring;
+    wdi_record record;
+    bool urgent = ring_is_filling(p->w);
+    uint64_t start = wdi_ring_cursor(ring);
+    while (!urgent && wdi_ring_read(ring, &record) == WDI_RING_RECORD)
+        urgent = record.priority == WADI_CRITICAL;
+    wdi_ring_seek(ring, start);
+    return urgent;
+}
 
 static bool called(wadi *w) { return atomic_load(&w->flush_wanted) || atomic_load(&w->closing); }
 
@@ -128,40 +140,49 @@ static void eventfd_clear(int fd) {
     (void)n;
 }
 
-/* Polls the network. True when the bell was rung. */
-static bool sleep_polling(pump *p, struct pollfd *fds, nfds_t n, uint64_t until_us) {
-    wadi *w = p->w;
-    uint64_t wait_us = earlier(until_us > p->now_us ? until_us - p->now_us : 0, POLL_SLICE_US);
-    const struct timespec timeout = {.tv_sec = 0, .tv_nsec = (long)wait_us * 1000};
-    fds[n] = (struct pollfd){.fd = w->wake_fd, .events = POLLIN};
-    wdi_bell_lie_down(&w->tracker.bell, WDI_DOZING);
-    if (!called(w))
-        (void)ppoll(fds, n + 1, &timeout, NULL);
+/* Waits for the descriptors and for a call, at most until then; UINT64_MAX: without end. */
+static void poll_until(pump *p, struct pollfd *fds, nfds_t n, uint64_t until_us) {
+    int wake_fd = p->w->wake_fd;
+    uint64_t wait_us = until_us > p->now_us ? until_us - p->now_us : 0;
+    const struct timespec timeout = {.tv_sec = (time_t)(wait_us / 1000000),
+                                     .tv_nsec = (long)(wait_us % 1000000) * 1000};
+    fds[n] = (struct pollfd){.fd = wake_fd, .events = POLLIN};
+    (void)ppoll(fds, n + 1, until_us == UINT64_MAX ? NULL : &timeout, NULL);
     if (fds[n].revents != 0)
-        eventfd_clear(w->wake_fd);
-    bool rung = atomic_load(&w->tracker.bell.state) == WDI_AWAKE;
-    wdi_bell_rise(&w->tracker.bell);
-    return rung;
+        eventfd_clear(wake_fd);
+}
+
+/* Polls the network. True when there is something urgent in the ring. */
+static bool sleep_polling(pump *p, struct pollfd *fds, nfds_t n, uint64_t until_us) {
+    wdi_bell *bell = &p->w->tracker.bell;
+    wdi_bell_lie_down(bell, WDI_DOZING);
+    bool urgent = ring_is_urgent(p);
+    if (!urgent && !called(p->w))
+        poll_until(p, fds, n, earlier(until_us, p->now_us + POLL_SLICE_US));
+    urgent |= atomic_load(&bell->state) == WDI_AWAKE; /* it was rung */
+    wdi_bell_rise(bell);
+    return urgent;
 }
 
 /* Sleeps on the bell. True when it was rung, or may have been. */
 static bool sleep_on_bell(pump *p, uint64_t upload_us) {
-    wadi *w = p->w;
-    bool idle =
-        p->failed == WADI_OK && p->now_us - p->active_us >= IDLE_US && wdi_ring_empty(&w->tracker.ring);
+    wdi_bell *bell = &p->w->tracker.bell;
+    const wdi_ring *ring = &p->w->tracker.ring;
+    bool idle = p->now_us - p->active_us >= IDLE_US && wdi_ring_empty(ring);
     uint64_t until_us = idle ? upload_us : earlier(upload_us, p->drain_us);
-    wdi_bell_lie_down(&w->tracker.bell, idle ? WDI_ASLEEP : WDI_DOZING);
-    if (called(w) || (idle && !wdi_ring_empty(&w->tracker.ring))) {
-        wdi_bell_rise(&w->tracker.bell);
-        return !called(w);
+    wdi_bell_lie_down(bell, idle ? WDI_ASLEEP : WDI_DOZING);
+    bool urgent = idle ? !wdi_ring_empty(ring) : ring_is_urgent(p);
+    if (urgent || called(p->w)) {
+        wdi_bell_rise(bell);
+        return urgent;
     }
     p->now_us = base_mono_us();
     if (until_us == WDI_UPLOAD_NEVER)
-        wdi_bell_sleep(&w->tracker.bell, WDI_BELL_FOREVER);
+        wdi_bell_sleep(bell, WDI_BELL_FOREVER);
     else if (until_us > p->now_us)
-        wdi_bell_sleep(&w->tracker.bell, until_us - p->now_us);
+        wdi_bell_sleep(bell, until_us - p->now_us);
     else
-        wdi_bell_rise(&w->tracker.bell);
+        wdi_bell_rise(bell);
     return base_mono_us() < until_us;
 }
 
@@ -173,13 +194,17 @@ static bool pump_sleep(pump *p) {
         n = wdi_upload_pollfds(p->w->upload, fds, WDI_UPLOAD_POLLFDS_MAX);
         upload_us = wdi_upload_deadline_us(p->w->upload);
     }
+    if (p->failed !=
+        WADI_OK) { /* the store takes nothing: no bell, which a full ring would ring all the time */
+        poll_until(p, fds, (nfds_t)n, earlier(upload_us, p->drain_us));
+        return false;
+    }
     if (n > 0)
         return sleep_polling(p, fds, (nfds_t)n, earlier(upload_us, p->drain_us));
     return sleep_on_bell(p, upload_us);
 }
 
-/* ---- closing
- * --------------------------------------------------------------------------------------------------- */
+/* ---- closing ------------------------------------------------------------------------------------ */
 
 /* wadi_track answers CLOSED by now; a call that was inside may still hold a slot. */
 static void drain_last(pump *p) {
@@ -199,7 +224,7 @@ static void upload_last(pump *p) {
         return;
     wdi_upload_kick(w->upload, p->now_us);
     for (;;) {
-        struct pollfd fds[WDI_UPLOAD_POLLFDS_MAX];
+        struct pollfd fds[WDI_UPLOAD_POLLFDS_MAX + 1];
         p->now_us = base_mono_us();
         upload(p);
         if (p->failed != WADI_OK || p->now_us >= deadline_us || wdi_upload_idle(w->upload) ||
@@ -208,15 +233,11 @@ static void upload_last(pump *p) {
         size_t n = wdi_upload_pollfds(w->upload, fds, WDI_UPLOAD_POLLFDS_MAX);
         uint64_t until_us = earlier(deadline_us, wdi_upload_deadline_us(w->upload));
         p->now_us = base_mono_us();
-        uint64_t wait_us = until_us > p->now_us ? until_us - p->now_us : 0;
-        const struct timespec timeout = {.tv_sec = (time_t)(wait_us / 1000000),
-                                         .tv_nsec = (long)(wait_us % 1000000) * 1000};
-        (void)ppoll(fds, (nfds_t)n, &timeout, NULL);
+        poll_until(p, fds, (nfds_t)n, until_us);
     }
 }
 
-/* ---- the thread
- * ------------------------------------------------------------------------------------------------- */
+/* ---- the thread --------------------------------------------------------------------------------- */
 
 void wdi_thread_wake(wadi *w) {
     const uint64_t one = 1;

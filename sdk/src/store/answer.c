@@ -66,8 +66,7 @@ static wadi_err stream_unverified(wdi_store *s, wdi_stream *stream, uint64_t nex
     return stream_fork(s, stream, r->low - 1);
 }
 
-/* ---- the uploader's calls
- * -------------------------------------------------------------------------------------- */
+/* ---- the uploader's calls ----------------------------------------------------------------------- */
 
 /* Begins, and finds the stream; *ret_stream NULL when it is gone: the answer is older than a fork. */
 static wadi_err answer_begin(wdi_store *s, const uint8_t id[WIRE_ID_BYTES], wdi_stream **ret_stream) {
@@ -118,8 +117,7 @@ wadi_err wdi_store_drop(wdi_store *s, const uint8_t id[WIRE_ID_BYTES], uint64_t 
     return answer_end(s, err);
 }
 
-/* ---- the cursor
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the cursor --------------------------------------------------------------------------------- */
 
 /* Outside of transactions `state` and `kept` are the same; cursors are not worth one. */
 static void cursor_set(wdi_store *s, wdi_stream *stream, uint64_t to) {

@@ -20,8 +20,7 @@ typedef struct pick {
     uint64_t damaged; /* the number at which it stopped for that; 0: none */
 } pick;
 
-/* ---- definitions and contexts
- * ------------------------------------------------------------------------------- */
+/* ---- definitions and contexts ------------------------------------------------------------------- */
 
 static wadi_err pair_get(wdi_store *s, wdi_key_kind kind, uint64_t run, uint32_t id, wire_span *ret_text,
                          bool *ret_found) {
@@ -101,8 +100,7 @@ static wadi_err definitions_list(pick *p) {
     return WADI_OK;
 }
 
-/* ---- numbers
- * ------------------------------------------------------------------------------------------------- */
+/* ---- numbers ------------------------------------------------------------------------------------ */
 
 static void pick_dropped(pick *p, uint64_t number, const wdi_chunk_entry *e) {
     wdi_picker *picker = &p->s->picker;
@@ -191,8 +189,7 @@ static wadi_err pick_numbers(pick *p, uint64_t end) {
     return err;
 }
 
-/* ---- the batch
- * --------------------------------------------------------------------------------------------------- */
+/* ---- the batch ---------------------------------------------------------------------------------- */
 
 static wadi_err batch_finish(pick *p, const wdi_stream *stream) {
     wdi_store *s = p->s;

@@ -2,8 +2,7 @@
 
 #include <string.h>
 
-/* ---- walking
- * ----------------------------------------------------------------------------------------------- */
+/* ---- walking ------------------------------------------------------------------------------------ */
 
 void wdi_chunk_walk_end(wdi_store *s) {
     base_lmdb_cursor_close(s->walk);
@@ -67,8 +66,7 @@ wadi_err wdi_chunk_del(wdi_store *s, uint64_t first) {
     return wdi_record_del(s, &key);
 }
 
-/* ---- tombstones
- * ---------------------------------------------------------------------------------------------- */
+/* ---- tombstones --------------------------------------------------------------------------------- */
 
 /* Writes the chunk to `out` with the accepted events turned into tombstones; returns how many. */
 static uint32_t chunk_bury_copy(wdi_store *s, const wdi_chunk *c, wdi_entry_test which, const void *context,

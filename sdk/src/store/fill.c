@@ -14,8 +14,7 @@ static bool store_is_full(const wdi_store *s) {
     return s->used_bytes + (reserve > RESERVE_BYTES ? reserve : RESERVE_BYTES) > map;
 }
 
-/* ---- the chunk at hand
- * ------------------------------------------------------------------------------------- */
+/* ---- the chunk at hand -------------------------------------------------------------------------- */
 
 static void builder_start(wdi_store *s) {
     wdi_builder *b = &s->builder;
@@ -56,8 +55,7 @@ static void builder_put(wdi_store *s, const uint8_t *event, size_t n, const wdi_
     b->table[b->head.count++] = *e;
 }
 
-/* ---- the drainer's calls
- * ------------------------------------------------------------------------------------- */
+/* ---- the drainer's calls ------------------------------------------------------------------------ */
 
 /* Full of what the quota may drop: it acts from now on, and deeper each time that this happens again, since
  * a chunk needs pages in a row. */

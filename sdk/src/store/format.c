@@ -60,8 +60,7 @@ uint32_t wdi_record_crc(const wdi_key *key, const void *record, size_t n) {
     return base_crc32c(base_crc32c(0, key->bytes, key->n), record, n);
 }
 
-/* ---- chunks
- * ------------------------------------------------------------------------------------------------ */
+/* ---- chunks ------------------------------------------------------------------------------------- */
 
 static uint32_t chunk_crc(uint64_t first, const uint8_t *value, uint32_t count) {
     const size_t from = offsetof(wdi_chunk_head, count);

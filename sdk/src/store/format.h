@@ -100,7 +100,7 @@ typedef struct wdi_boot_record {
     uint64_t at_us; /* boot clock when it was taken */
 } wdi_boot_record;
 
-/* ---- chunks ------------------------------------------------------------------------------------------- */
+/* ---- chunks ------------------------------------------------------------------------------------- */
 
 #define WDI_CHUNK_PAYLOAD_MAX (WIRE_EVENT_BYTES_MAX + 8u)
 #define WDI_CHUNK_NUMBERS_MAX 2048u /* tombstones of several chunks are merged up to this */

@@ -65,7 +65,7 @@ struct wdi_store {
     const wdi_diag *diag;
 };
 
-/* ---- transactions (txn.c) ------------------------------------------------------------------------------ */
+/* ---- transactions (txn.c) ----------------------------------------------------------------------- */
 
 WADI_NODISCARD wadi_err wdi_lmdb_err(base_lmdb_err err);
 WADI_NODISCARD wadi_err wdi_txn_begin(wdi_store *s);
@@ -83,7 +83,7 @@ WADI_NODISCARD wadi_err wdi_record_get(wdi_store *s, const wdi_key *key, wire_sp
 WADI_NODISCARD wadi_err wdi_record_load(wdi_store *s, const wdi_key *key, void *ret_record, size_t n);
 WADI_NODISCARD wadi_err wdi_record_del(wdi_store *s, const wdi_key *key);
 
-/* ---- chunks (chunk.c) ---------------------------------------------------------------------------------- */
+/* ---- chunks (chunk.c) --------------------------------------------------------------------------- */
 
 /* The first chunk that holds a number >= `number`; *ret_found false: none. Then the ones behind it. */
 WADI_NODISCARD wadi_err wdi_chunk_seek(wdi_store *s, uint64_t number, wdi_chunk *ret_chunk, bool *ret_found);
@@ -117,8 +117,7 @@ WADI_NODISCARD wadi_err wdi_chain_before(wdi_store *s, const wdi_stream *stream,
  * removed: another one stands at *stream then. */
 WADI_NODISCARD wadi_err wdi_stream_settle(wdi_store *s, wdi_stream *stream, uint64_t through);
 
-/* ---- moving (move.c)
- * --------------------------------------------------------------------------------------- */
+/* ---- moving (move.c) ---------------------------------------------------------------------------- */
 
 bool wdi_stream_foreign(const wdi_stream *stream, const char *collector);
 /* Of the streams whose home is another collector: numbers never sent go to a new stream; those that waited
@@ -127,8 +126,7 @@ WADI_NODISCARD wadi_err wdi_streams_move(wdi_store *s, const char *collector, ui
 /* Whether wdi_streams_move would change anything. */
 bool wdi_streams_moving(const wdi_store *s, const char *collector, uint64_t now_us);
 
-/* ---- runs and times (run.c)
- * -------------------------------------------------------------------------------- */
+/* ---- runs and times (run.c) --------------------------------------------------------------------- */
 
 WADI_NODISCARD wadi_err wdi_run_load(wdi_store *s, uint64_t ordinal, wdi_run_record *ret_run);
 /* Borrows record's text. */

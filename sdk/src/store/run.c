@@ -63,8 +63,7 @@ wadi_err wdi_store_run_begin(wdi_store *s, const wire_run *run, uint64_t ring_po
     return err;
 }
 
-/* ---- forgetting
- * -------------------------------------------------------------------------------------------------- */
+/* ---- forgetting --------------------------------------------------------------------------------- */
 
 static wadi_err pairs_forget(wdi_store *s, wdi_key_kind kind, uint64_t run) {
     base_lmdb_cursor *cursor = NULL;
@@ -125,8 +124,7 @@ wadi_err wdi_runs_forget(wdi_store *s) {
     return err;
 }
 
-/* ---- clocks
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- clocks ------------------------------------------------------------------------------------- */
 
 static wadi_err boot_load(wdi_store *s, const uint8_t boot_id[WIRE_ID_BYTES], wdi_boot_record *ret_boot,
                           bool *ret_found) {

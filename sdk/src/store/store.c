@@ -19,8 +19,7 @@
 #define TXN_PART 16u           /* and a transaction of the drainer this part */
 #define QUOTA_PERCENT_STOP 70u
 
-/* ---- memory
- * -------------------------------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------------------------------- */
 
 static void store_free(wdi_store *s) {
     if (s == NULL)
@@ -52,8 +51,7 @@ static wdi_store *store_alloc(const wdi_store_options *opt) {
     return NULL;
 }
 
-/* ---- quarantine
- * ------------------------------------------------------------------------------------------------ */
+/* ---- quarantine --------------------------------------------------------------------------------- */
 
 static uint64_t quarantine_count(const char *dir) {
     uint64_t n = 0;
@@ -89,8 +87,7 @@ static wadi_err set_aside(const wdi_store_options *opt, const char *why) {
     return dir_sync(opt->quarantine_dir);
 }
 
-/* ---- opening
- * --------------------------------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------------------ */
 
 static wadi_err store_begin_fresh(wdi_store *s, uint64_t quarantined) {
     wadi_err err = wdi_txn_begin(s);
@@ -165,8 +162,7 @@ void wdi_store_forget(wdi_store *s) {
     store_free(s);
 }
 
-/* ---- notes
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- notes -------------------------------------------------------------------------------------- */
 
 wadi_err wdi_store_note_put(wdi_store *s, wdi_store_note note, const void *data, size_t n) {
     wdi_key key = wdi_key_number(WDI_KEY_NOTE, (uint64_t)note);
@@ -194,8 +190,7 @@ wadi_err wdi_store_note_get(wdi_store *s, wdi_store_note note, void *out, size_t
     return err;
 }
 
-/* ---- what it holds
- * ------------------------------------------------------------------------------------------------- */
+/* ---- what it holds ------------------------------------------------------------------------------ */
 
 uint64_t wdi_store_ring_pos(const wdi_store *s) { return s->kept.meta.ring_pos; }
 

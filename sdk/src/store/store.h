@@ -49,7 +49,7 @@ void wdi_store_close(wdi_store *s);
 /* In a forked child: frees memory, touches neither the file nor its mapping. */
 void wdi_store_forget(wdi_store *s);
 
-/* ---- runs and the way in: the drainer -------------------------------------------------------------- */
+/* ---- runs and the way in: the drainer ----------------------------------------------------------- */
 
 /* The run that ring records behind wdi_store_ring_pos belong to: the last one begun. ordinal 0: none yet.
  * `sdk` of the result lends until the store is closed. */
@@ -81,7 +81,7 @@ size_t wdi_store_txn_bytes_max(const wdi_store *s);
  * a call; *ret_more: call again. Also merges neighbouring tombstones. */
 WADI_NODISCARD wadi_err wdi_store_quota_step(wdi_store *s, bool *ret_more);
 
-/* ---- the way out: the uploader ----------------------------------------------------------------------- */
+/* ---- the way out: the uploader ------------------------------------------------------------------ */
 
 /* One batch, ready for wire_batch_head_encode: the head is complete but for clock.boot_us, clock.wall_us and
  * clock.boot_id (of the attempt) and `refused`. clock.has_offset and has_not_after are set for the run's

@@ -65,8 +65,7 @@ wadi_err wdi_chain_before(wdi_store *s, const wdi_stream *stream, uint64_t numbe
     return WADI_OK;
 }
 
-/* ---- settling
- * ------------------------------------------------------------------------------------------------ */
+/* ---- settling ----------------------------------------------------------------------------------- */
 
 static void numbers_count(wdi_store *s, const wdi_chunk *chunk, uint64_t first, uint64_t last) {
     wdi_dropped_log *log = &s->dropped_log;

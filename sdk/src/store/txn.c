@@ -75,8 +75,7 @@ wadi_err wdi_record_del(wdi_store *s, const wdi_key *key) {
     return wdi_lmdb_err(base_lmdb_del(s->txn, 0, wdi_key_val(key), NULL));
 }
 
-/* ---- transactions
- * ------------------------------------------------------------------------------------------ */
+/* ---- transactions ------------------------------------------------------------------------------- */
 
 void wdi_reader_end(wdi_store *s) {
     if (s->reader == NULL)

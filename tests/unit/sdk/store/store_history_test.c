@@ -45,8 +45,7 @@ static uint64_t pick(oracle *o, uint64_t below) { return rig_random(o->r, below)
 
 static uint64_t range_end(const oracle *o, const range *g) { return g->end != 0 ? g->end : o->next; }
 
-/* ---- what happens, in the table
- * ------------------------------------------------------------------------------ */
+/* ---- what happens, in the table ----------------------------------------------------------------- */
 
 static void range_remove(oracle *o, range *g) {
     memmove(g, g + 1, (size_t)(o->ranges + o->n_ranges - (g + 1)) * sizeof *g);
@@ -120,8 +119,7 @@ static void ranges_move(oracle *o, char collector) {
     }
 }
 
-/* ---- the same, in the store
- * ------------------------------------------------------------------------------------- */
+/* ---- the same, in the store --------------------------------------------------------------------- */
 
 static void do_fill(oracle *o) {
     bool keep = pick(o, 5) != 0;
@@ -302,8 +300,7 @@ static void do_restart(oracle *o) {
     }
 }
 
-/* ---- histories
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- histories ---------------------------------------------------------------------------------- */
 
 static void check_state(const oracle *o) {
     wadi_stats stats = rig_stats(o->r);

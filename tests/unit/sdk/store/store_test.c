@@ -228,8 +228,7 @@ static void test_dropped_tickets_are_known(void **state) {
     rig_free(r);
 }
 
-/* ---- moving
- * ------------------------------------------------------------------------------------------------ */
+/* ---- moving ------------------------------------------------------------------------------------- */
 
 static void test_another_collector_gets_what_was_never_sent(void **state) {
     (void)state;
@@ -377,8 +376,7 @@ static void test_full_file_system_loses_nothing_and_goes_on(void **state) {
     rig_free(r);
 }
 
-/* ---- damage
- * ------------------------------------------------------------------------------------------------ */
+/* ---- damage ------------------------------------------------------------------------------------- */
 
 /* Flips a bit of the `nth` place where the file holds the bytes; false: there is none. */
 static bool damage(const rig *r, const char *bytes, size_t n) {
@@ -467,8 +465,7 @@ static void test_file_of_something_else_is_set_aside(void **state) {
     rig_free(r);
 }
 
-/* ---- clocks and notes
- * ---------------------------------------------------------------------------------------- */
+/* ---- clocks and notes --------------------------------------------------------------------------- */
 
 static void test_best_clock_sample_of_a_boot_is_kept(void **state) {
     (void)state;
