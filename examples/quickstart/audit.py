@@ -31,6 +31,7 @@ class Ledger:
     refused: collections.Counter = dataclasses.field(default_factory=collections.Counter)
     problems: list = dataclasses.field(default_factory=list)  # anything else that must not be
     is_replay: bool = False
+    objects: int = 0
 
     @property
     def late_is_too_much(self):
@@ -84,7 +85,10 @@ class Audit:
         self.dropped = collections.defaultdict(dict)  # of each installation, (stream, seq) -> count
 
     def run(self):
-        self._read_objects()
+        try:
+            self._read_objects()
+        except (OSError, ValueError, KeyError) as error:
+            self._problem(f"a commit cannot be read: {type(error).__name__} {error}")
         known = {}
         for device in self.devices:
             self.ledger.refused += device.refused
@@ -106,6 +110,7 @@ class Audit:
         committed = set()
         for obj in outputs.objects(self.root):
             committed.add(obj.name)
+            self.ledger.objects += 1
             try:
                 lines = list(obj.lines())
                 self._check_object(obj, lines)

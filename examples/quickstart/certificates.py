@@ -7,6 +7,10 @@ RENEW_BEFORE_S = 24 * 3600
 NAMES = "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1"
 
 
+class CertificateError(Exception):
+    pass
+
+
 def _openssl(*arguments):
     return subprocess.run(["openssl", *map(str, arguments)], capture_output=True, text=True, check=False)
 
@@ -14,7 +18,7 @@ def _openssl(*arguments):
 def _make(*arguments):
     done = _openssl(*arguments)
     if done.returncode != 0:
-        raise RuntimeError(f"openssl {arguments[0]}: {done.stderr.strip()}")
+        raise CertificateError(f"openssl {arguments[0]}: {done.stderr.strip()}")
 
 
 def _are_valid(ca, server, key):

@@ -13,7 +13,6 @@ import sys
 
 import audit
 import certificates
-import outputs
 import rows
 from collector import HOST, Collector, CollectorError
 from devices import DeviceError, GeneratedFleet, ReplayingFleet
@@ -34,15 +33,26 @@ class Arguments(argparse.ArgumentParser):
         sys.exit(USAGE)
 
 
+def positive(text):
+    number = float(text)
+    if not 0 < number < 1e6:
+        raise ValueError
+    return number
+
+
+def count(text):
+    return max(1, int(positive(text)))
+
+
 def arguments():
     parser = Arguments(description=__doc__)
     parser.add_argument("--programs", required=True, type=pathlib.Path, help="the build tree")
     parser.add_argument("--out", required=True, type=pathlib.Path)
     parser.add_argument("--input")
     parser.add_argument("--event", default="row")
-    parser.add_argument("--seconds", type=float, default=20, help="how long the generated fleet records")
-    parser.add_argument("--devices", type=int, default=50)
-    parser.add_argument("--rate", type=float, default=20, help="events a second of each device")
+    parser.add_argument("--seconds", type=positive, default=20, help="how long the generated fleet records")
+    parser.add_argument("--devices", type=count, default=50)
+    parser.add_argument("--rate", type=positive, default=20, help="events a second of each device")
     parser.add_argument("--seed", type=int, default=None)
     parsed = parser.parse_args()
     if not 0 < len(parsed.event.encode()) <= rows.TEXT_BYTES_MAX:
@@ -129,7 +139,7 @@ def storm_failures(quickstart):
     failures = []
     try:
         asyncio.run(quickstart.run())
-    except* (CollectorError, DeviceError, RuntimeError) as group:
+    except* (CollectorError, DeviceError) as group:
         failures = [str(error) for error in leaves(group)]
     return failures
 
@@ -142,10 +152,9 @@ def leaves(group):
 def report(place, ledger):
     say("the ledger, by the output files and the devices' notes")
     print(audit.table(ledger))
-    files = [obj.path for obj in outputs.objects(place.events)]
     where, audit_again = shlex.quote(shown(place.root)), shlex.quote(shown(audit.__file__))
     read_json = f"read_json_auto('{shown(place.events)}/dt=*/hr=*/*.jsonl.zst')"
-    say(f"{len(files)} files in {where}/events/dt=…/hr=…/")
+    say(f"{ledger.objects} files in {where}/events/dt=…/hr=…/")
     print(f"  zstd -dc {where}/events/dt=*/hr=*/*.jsonl.zst | head -n 3")
     print(f'  duckdb -c "select name, count(*) from {read_json} group by all"')
     print(f"  python3 {audit_again} {where}    # the audit again")
@@ -157,13 +166,10 @@ def run(args):
         table = rows.read(args.input) if args.input else None
         place = Place(args.out)
         place.prepare()
-    except rows.InputError as error:
-        fail(f"cannot replay {args.input}: {error}")
+        kept = certificates.ensure(place.tls)
+    except (rows.InputError, PlaceError, certificates.CertificateError) as error:
+        fail(error)
         return 1
-    except PlaceError as error:
-        fail(f"cannot use {args.out}: {error}")
-        return 1
-    kept = certificates.ensure(place.tls)
     say(f"development CA and certificate of localhost in {shown(place.tls)}{', still valid' if kept else ''}")
     failures = storm_failures(Quickstart(args, place, table))
     ledger = audit.audit(place.root)

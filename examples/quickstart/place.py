@@ -23,21 +23,25 @@ class Place:
     def prepare(self):
         """Makes it ours and empty. Raises PlaceError."""
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            marker = self.root / MARKER
-            strangers = [p.name for p in self.root.iterdir() if p.name in OURS]
-            if strangers and not marker.exists():
-                raise PlaceError(f"it holds {', '.join(sorted(strangers))}, which no quickstart made; choose another")
-            self._lock = marker.open("a")
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for name in OURS:
-                self._remove(self.root / name)
-            for directory in (self.devices, self.events, self.journal):
-                directory.mkdir()
+            self._prepare()
         except BlockingIOError:
-            raise PlaceError("another quickstart is running in it") from None
+            raise PlaceError(f"another quickstart is running in {self.root}") from None
         except OSError as error:
-            raise PlaceError(f"{error.strerror}: {error.filename}") from error
+            raise PlaceError(f"cannot use {error.filename}: {error.strerror}") from error
+
+    def _prepare(self):
+        self.root.mkdir(parents=True, exist_ok=True)
+        marker = self.root / MARKER
+        strangers = [p.name for p in self.root.iterdir() if p.name in OURS]
+        if strangers and not marker.exists():
+            found = ", ".join(sorted(strangers))
+            raise PlaceError(f"cannot use {self.root}: it holds {found}, which no quickstart made; choose another")
+        self._lock = marker.open("a")
+        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for name in OURS:
+            self._remove(self.root / name)
+        for directory in (self.devices, self.events, self.journal):
+            directory.mkdir()
 
     @staticmethod
     def _remove(path):

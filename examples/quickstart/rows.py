@@ -67,7 +67,13 @@ def _check_header(header):
 
 def read(path):
     """The whole file as a Table. Raises InputError."""
-    text = _text(path)
+    try:
+        return _read(_text(path))
+    except InputError as error:
+        raise InputError(f"cannot replay {path}: {error}") from error
+
+
+def _read(text):
     if "\0" in text:
         raise InputError("it holds NUL characters, which no string property can")
     csv.field_size_limit(CELL_CHARS_MAX)

@@ -177,6 +177,12 @@ class AuditTest(unittest.TestCase):
         (self.run_.root / "events/_wadi/q/files/000000000002.commit").unlink()
         self.check(problems=1, tracked=1)
 
+    def test_broken_commit_is_a_problem(self):
+        self.note(intent=[1], ok=[])
+        self.commit([event(1)])
+        next(self.run_.root.glob("events/_wadi/*/*/*.commit")).write_text("{")
+        self.check(problems=1)
+
     def test_missing_object_is_a_problem(self):
         self.note(intent=[1], ok=[])
         self.commit([event(1)])
