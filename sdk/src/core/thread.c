@@ -84,6 +84,7 @@ static void upload(pump *p) {
     if (w->upload == NULL || p->failed == WADI_ERR_CORRUPT)
         return;
     wdi_upload_refused_set(w->upload, atomic_load_explicit(&w->tracker.refused_full, memory_order_relaxed));
+    wdi_store_ring_tail_set(w->store, wdi_ring_tail(&w->tracker.ring));
     wadi_err err = wdi_upload_step(w->upload, p->now_us);
     if (err != WADI_OK)
         store_failed(p, err);

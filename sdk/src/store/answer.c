@@ -63,6 +63,8 @@ static wadi_err stream_unverified(wdi_store *s, wdi_stream *stream, uint64_t nex
     }
     r->resent_through = end - 1;
     s->state.meta.resent += end - r->low;
+    if (r->end == 0) /* a twin may have recorded with us what still waits in the ring */
+        s->state.meta.resent_ring_pos = s->ring_tail;
     return stream_fork(s, stream, r->low - 1);
 }
 

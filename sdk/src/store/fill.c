@@ -97,6 +97,10 @@ wadi_err wdi_store_put_event(wdi_store *s, const uint8_t *event, size_t n, uint3
                                .priority = (uint8_t)priority,
                                .ring_end = (uint32_t)(ring_end - b->head.ring_begin)};
     builder_put(s, event, n, &e);
+    if (ring_end <= meta->resent_ring_pos) {
+        s->state.streams[s->state.n_streams - 1].record.resent_through = meta->next_seq;
+        meta->resent++;
+    }
     meta->next_seq++;
     meta->chain = wire_chain(meta->chain, crc);
     meta->ring_pos = ring_end;

@@ -4,7 +4,7 @@
 
 #include "sdk/src/base/crc32c.h"
 
-_Static_assert(sizeof(wdi_meta) == 144, "no padding: records are stored as they are");
+_Static_assert(sizeof(wdi_meta) == 152, "no padding: records are stored as they are");
 _Static_assert(sizeof(wdi_stream_record) == 128, "no padding");
 _Static_assert(sizeof(wdi_run_record) == 112, "no padding");
 _Static_assert(sizeof(wdi_boot_record) == 24, "no padding");

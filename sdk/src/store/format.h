@@ -63,6 +63,8 @@ typedef struct wdi_meta {
     uint64_t next_seq;    /* the next number to give, and the chain before it */
     uint64_t chain;
     uint64_t ring_pos;
+    uint64_t
+        resent_ring_pos; /* events of the ring up to here are possible duplicates, once they get numbers */
     uint64_t run;        /* the last one begun; 0: none */
     uint64_t oldest_run; /* runs below are forgotten */
     uint64_t acked;

@@ -59,6 +59,7 @@ struct wdi_store {
     wdi_picker picker;
     uint8_t *scratch; /* WDI_CHUNK_BYTES_MAX, twice: a chunk to change, and its neighbour */
     wdi_dropped_log dropped_log;
+    uint64_t ring_tail; /* as last told */
     uint64_t owed_ticket;
     uint8_t installation[WIRE_ID_BYTES];
     uint64_t move_wait_us;

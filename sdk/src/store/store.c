@@ -205,6 +205,8 @@ size_t wdi_store_txn_bytes_max(const wdi_store *s) {
     return (size_t)(base_lmdb_map_bytes(s->env) / TXN_PART);
 }
 
+void wdi_store_ring_tail_set(wdi_store *s, uint64_t ring_tail) { s->ring_tail = ring_tail; }
+
 const wdi_dropped_log *wdi_store_dropped_log(const wdi_store *s) { return &s->dropped_log; }
 
 static wadi_err owed_ticket_find(wdi_store *s, uint64_t *ret_ticket) {

@@ -126,10 +126,12 @@ bool wdi_store_wants_home(const wdi_store *s);
  * settle (OK): forgets every number <= through, never beyond what was sent.
  * fork (FORK): settles through agreed_through; all after it moves to the derived stream; cursor at low.
  * unverified (UNVERIFIED): older than low: only the cursor goes back to low; own chain equal: settles through
- *   next_seq - 1; else forks at low and marks what is in the store as resent. */
+ *   next_seq - 1; else forks at low and marks as resent what is in the store, and what is in the ring up to
+ * the tail last told. */
 WADI_NODISCARD wadi_err wdi_store_settle(wdi_store *s, const uint8_t stream[WIRE_ID_BYTES], uint64_t through);
 WADI_NODISCARD wadi_err wdi_store_fork(wdi_store *s, const uint8_t stream[WIRE_ID_BYTES],
                                        uint64_t agreed_through);
+void wdi_store_ring_tail_set(wdi_store *s, uint64_t ring_tail); /* before answers are taken: for unverified */
 WADI_NODISCARD wadi_err wdi_store_unverified(wdi_store *s, const uint8_t stream[WIRE_ID_BYTES],
                                              uint64_t next_seq, uint64_t chain);
 

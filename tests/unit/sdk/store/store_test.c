@@ -170,6 +170,23 @@ static void test_unverified_settles_forks_or_waits(void **state) {
     rig_free(r);
 }
 
+static void test_unverified_marks_what_waits_in_the_ring(void **state) {
+    (void)state;
+    rig *r = rig_new(4 * MIB, 1);
+    wdi_store_batch b;
+    rig_fill(r, 4, WADI_NORMAL);
+    assert_true(rig_send(r, 0, &b));
+    wdi_store_ring_tail_set(r->store, r->ring_pos + 3 * RIG_RING_RECORD);
+    assert_int_equal(wdi_store_unverified(r->store, b.head.stream, 5, 12345), WADI_OK);
+    rig_reopen(r);
+    rig_fill(r, 5, WADI_NORMAL);
+    assert_true(rig_peek(r, "", 0, &b));
+    assert_int_equal(b.last_seq, 9);
+    assert_int_equal(b.head.resent_through, 7);
+    assert_int_equal(rig_stats(r).resent, 7);
+    rig_free(r);
+}
+
 static void test_rewind_moves_only_the_cursor(void **state) {
     (void)state;
     rig *r = rig_new(4 * MIB, 1);
@@ -554,6 +571,7 @@ int main(void) {
         cmocka_unit_test(test_fork_moves_all_that_follows_to_the_derived_stream),
         cmocka_unit_test(test_fork_with_nothing_left_derives_from_the_nonce),
         cmocka_unit_test(test_unverified_settles_forks_or_waits),
+        cmocka_unit_test(test_unverified_marks_what_waits_in_the_ring),
         cmocka_unit_test(test_rewind_moves_only_the_cursor),
         cmocka_unit_test(test_drop_leaves_a_tombstone_with_the_crc),
         cmocka_unit_test(test_dropped_tickets_are_known),
