@@ -134,7 +134,9 @@ typedef enum wdi_ring_state {
 } wdi_ring_state;
 
 /* The next record in order. A slot whose owner thread is gone is skipped and counted; the owner is looked for
- * at most every WDI_RING_PROBE_US, and only when blocked. */
+ * at most every WDI_RING_PROBE_US, and only when blocked. A slot whose owner lives and never comes back (it
+ * left a signal handler by longjmp), or died in the two instructions before it could sign its slot, blocks
+ * until the ring is opened again. */
 wdi_ring_state wdi_ring_read(wdi_ring *ring, wdi_record *ret_record);
 #define WDI_RING_PROBE_US 5000u
 
