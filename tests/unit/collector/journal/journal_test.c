@@ -1,12 +1,18 @@
 /* The journal as the other stages see it: submissions in, answers and entries out, over a real database. */
 #include "journal_rig.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
+
+#include <zmq.h>
 
 #include <cmocka.h>
 
@@ -198,6 +204,37 @@ static void test_journal_when_reopened_then_goes_on_where_it_was(void **state) {
     assert_int_equal(total.delivered, 13);
     assert_int_equal(total.duplicates, 10);
     assert_true(ledger_balances(&total));
+}
+
+/* Changes one bit of the first body that lies in the file. */
+static void file_damage(const rig *r, const uint8_t *body, size_t n) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/journal.mdb", r->dir);
+    int fd = open(path, O_RDWR);
+    assert_true(fd >= 0);
+    off_t bytes = lseek(fd, 0, SEEK_END);
+    uint8_t *file = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    assert_true(file != MAP_FAILED);
+    uint8_t *at = memmem(file, (size_t)bytes, body, n);
+    assert_non_null(at);
+    at[n / 2] ^= 4;
+    munmap(file, (size_t)bytes);
+    close(fd);
+}
+
+static void test_journal_when_its_end_is_damaged_then_it_is_not_opened(void **state) {
+    rig *r = *state;
+    rig_open(r);
+    batch_plan p = plan_first(10);
+    assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK);
+    rig_close(r);
+    submission *s = submission_make(&p);
+    file_damage(r, s->body, s->body_bytes);
+    submission_free(s);
+    journal *j = NULL;
+    void *zmq = r->opt.zmq = zmq_ctx_new();
+    assert_int_equal(journal_open(&r->opt, &j), JOURNAL_ERR_CORRUPT);
+    zmq_ctx_term(zmq);
 }
 
 static void test_journal_when_another_holds_the_directory_then_busy(void **state) {
@@ -399,6 +436,7 @@ int main(void) {
         TEST(test_journal_when_many_come_at_once_then_they_share_a_sync),
         TEST(test_journal_when_a_stream_comes_twice_in_a_group_then_the_second_sees_the_first),
         TEST(test_journal_when_reopened_then_goes_on_where_it_was),
+        TEST(test_journal_when_its_end_is_damaged_then_it_is_not_opened),
         TEST(test_journal_when_another_holds_the_directory_then_busy),
         TEST(test_journal_when_stopped_then_what_is_queued_is_answered_first),
         TEST(test_journal_when_events_wait_in_a_window_then_ticks_until_it_has_passed),
