@@ -122,8 +122,10 @@ static csv_result row_read(csv_reader *r, int c) {
 /* False: no text begins so. */
 static bool byte_order_mark_skip(csv_reader *r) {
     int c = getc_unlocked(r->in);
-    if (c == 0xEF)
-        return getc_unlocked(r->in) == 0xBB && getc_unlocked(r->in) == 0xBF;
+    if (c == 0xEF) {
+        int second = getc_unlocked(r->in), third = getc_unlocked(r->in);
+        return second == 0xBB && third == 0xBF;
+    }
     if (c != EOF)
         ungetc(c, r->in);
     return true;

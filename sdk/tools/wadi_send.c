@@ -27,8 +27,6 @@ typedef struct command {
     settings settings;
     const char *config, *event, *time_column;
     bool json, csv, verbose;
-    char *const *rest; /* name key=value … */
-    int n_rest;
 } command;
 
 static void help_print(FILE *out) {
@@ -125,24 +123,24 @@ static void option_take(command *cmd, int option) {
         quit(EX_USAGE, "--%s", why);
 }
 
-static void command_parse(command *cmd, int argc, char **argv) {
+/* Where the event's name stands in argv; argc: nowhere. */
+static int command_parse(command *cmd, int argc, char **argv) {
     char why[512];
     int option;
     while ((option = getopt_long(argc, argv, "+", options_table(), NULL)) != -1)
         option_take(cmd, option);
-    cmd->rest = argv + optind;
-    cmd->n_rest = argc - optind;
     if (!settings_environment(&cmd->settings, why, sizeof why))
         quit(EX_USAGE, "in the environment: %s", why);
     if (cmd->config != NULL && !settings_file(&cmd->settings, cmd->config, why, sizeof why))
         quit(EX_CONFIG, "%s", why);
-    if (cmd->json + cmd->csv + (cmd->n_rest > 0) != 1)
+    if (cmd->json + cmd->csv + (optind < argc) != 1)
         quit(EX_USAGE, "one of: an event's name, --json, --csv; see wadi-send --help");
     if (setting_text(&cmd->settings, SETTING_dir) == NULL)
         quit(EX_USAGE, "where is the store? give --dir, WADI_DIR, or dir = in --config");
     if (setting_number(&cmd->settings, SETTING_wait, WAIT_DISK) == WAIT_ACKED &&
         setting_text(&cmd->settings, SETTING_endpoint) == NULL)
         quit(EX_USAGE, "--wait acked needs an endpoint");
+    return optind;
 }
 
 /* ---- open, send, wait ------------------------------------------------------------------------------- */
@@ -249,7 +247,7 @@ static int finish(sender *s, wait_level wait, uint32_t timeout_ms) {
 
 int main(int argc, char **argv) {
     static command cmd = {.event = "row"};
-    command_parse(&cmd, argc, argv);
+    int first = command_parse(&cmd, argc, argv);
     uint32_t timeout_ms = number32(&cmd.settings, SETTING_timeout_ms, "timeout_ms", TIMEOUT_MS_DEFAULT);
     wadi_options opt = options_make(&cmd);
     sender s = {.w = store_open(&opt, timeout_ms)};
@@ -259,8 +257,8 @@ int main(int argc, char **argv) {
         input_csv(&s, stdin, cmd.event, cmd.time_column != NULL ? cmd.time_column : "time",
                   cmd.time_column != NULL);
     else
-        input_arguments(&s, cmd.rest[0], cmd.rest + 1, cmd.n_rest - 1);
+        input_arguments(&s, argv[first], argv + first + 1, argc - first - 1);
     int status = finish(&s, (wait_level)setting_number(&cmd.settings, SETTING_wait, WAIT_DISK), timeout_ms);
     /* A bad argument is the caller's mistake, not the data's. */
-    return status == EX_DATAERR && cmd.n_rest > 0 ? EX_USAGE : status;
+    return status == EX_DATAERR && first < argc ? EX_USAGE : status;
 }

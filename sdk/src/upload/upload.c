@@ -11,9 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STEP_TURNS_MAX 16     /* batches of one call, for the loop to see to its other duties */
-#define UNSETTLED_TURNS_MAX 8 /* answers in a row that neither settle nor wait: more look like a loop */
-#define WAIT_NOTED_US_MIN 10000000u
+#define STEP_TURNS_MAX 16      /* batches of one call, for the loop to see to its other duties */
+#define UNSETTLED_TURNS_MAX 8  /* answers in a row that neither settle nor wait: more look like a loop */
+#define WAIT_LONG_US 10000000u /* noted in the store, and no use for wadi_close to sit out */
+#define KICK_GRACE_US 300000u  /* what a device that was offline gives to its last attempt */
 
 typedef enum phase { PHASE_IDLE, PHASE_CONNECTING, PHASE_EXCHANGING, PHASE_WAITING } phase;
 
@@ -26,9 +27,11 @@ struct wdi_upload {
 
     phase phase;
     uint64_t wait_until_us;
-    bool wait_firm;         /* asked for, or for a person to end: a kick does not */
-    bool unreachable;       /* since the last connection that came about */
-    bool unfinished;        /* step ended before everything was done */
+    bool wait_firm; /* asked for, or for a person to end: a kick does not */
+    bool wait_long;
+    bool unreachable; /* since the last connection that came about */
+    bool unfinished;  /* step ended before everything was done */
+    uint64_t now_us, grace_until_us;
     uint64_t held_until_us; /* what is owed may not be sent before another look at it; 0: it may */
     uint32_t attempt;       /* waits in a row */
     uint32_t unsettled_turns, given_up; /* since the last settled batch */
@@ -66,7 +69,7 @@ wadi_err wdi_upload_open(const wadi_options *opt, const wdi_transport_ops *trans
     uint64_t wait_us = wdi_retry_note_read(store);
     if (wait_us > 0) {
         u->phase = PHASE_WAITING;
-        u->wait_firm = true;
+        u->wait_firm = u->wait_long = true;
         u->wait_until_us = base_mono_us() + wait_us;
     }
     *ret_u = u;
@@ -111,6 +114,7 @@ static void upload_wait(wdi_upload *u, uint64_t wait_us, uint64_t now_us, const 
     wdi_store_rewind(u->store, NULL, 0);
     u->phase = PHASE_WAITING;
     u->wait_firm = false;
+    u->wait_long = wait_us >= WAIT_LONG_US;
     u->wait_until_us = now_us + wait_us;
     wdi_diagf(&u->diag, u->attempt == 0 ? WADI_DIAG_WARN : WADI_DIAG_DEBUG, "upload: %s; again in %.1f s",
               why, (double)wait_us / 1e6);
@@ -137,7 +141,7 @@ static wadi_err upload_retry(wdi_upload *u, uint64_t asked_ms, uint64_t now_us, 
     uint64_t wait_us = wdi_backoff_asked(asked_ms * 1000, chance());
     upload_wait(u, wait_us, now_us, why);
     u->wait_firm = true;
-    return wait_us >= WAIT_NOTED_US_MIN ? wdi_retry_note_write(u->store, wait_us) : WADI_OK;
+    return u->wait_long ? wdi_retry_note_write(u->store, wait_us) : WADI_OK;
 }
 
 /* ---- answers -------------------------------------------------------------------------------------- */
@@ -365,6 +369,7 @@ static wadi_err upload_turn(wdi_upload *u, uint64_t now_us, bool *ret_more) {
 
 wadi_err wdi_upload_step(wdi_upload *u, uint64_t now_us) {
     wadi_err err = WADI_OK;
+    u->now_us = now_us;
     u->unfinished = true;
     for (int i = 0; i < STEP_TURNS_MAX && u->unfinished && err == WADI_OK; i++)
         err = upload_turn(u, now_us, &u->unfinished);
@@ -392,10 +397,13 @@ uint64_t wdi_upload_deadline_us(const wdi_upload *u) {
     case PHASE_EXCHANGING:
         break;
     }
-    return u->ops->deadline_us(u->transport);
+    uint64_t until_us = u->ops->deadline_us(u->transport);
+    return u->grace_until_us > u->now_us && u->grace_until_us < until_us ? u->grace_until_us : until_us;
 }
 
 void wdi_upload_kick(wdi_upload *u, uint64_t now_us) {
+    u->now_us = now_us;
+    u->grace_until_us = now_us + KICK_GRACE_US;
     if (u->phase == PHASE_WAITING && !u->wait_firm)
         u->wait_until_us = now_us;
 }
@@ -405,8 +413,9 @@ bool wdi_upload_idle(const wdi_upload *u) {
 }
 
 bool wdi_upload_offline(const wdi_upload *u) {
-    bool told_to_wait = u->phase == PHASE_WAITING && u->wait_firm;
-    return u->unreachable || told_to_wait || (u->phase == PHASE_IDLE && u->held_until_us > 0);
+    bool trying = u->phase == PHASE_CONNECTING && u->now_us < u->grace_until_us;
+    bool told_to_wait = u->phase == PHASE_WAITING && u->wait_firm && u->wait_long;
+    return (u->unreachable && !trying) || told_to_wait || (u->phase == PHASE_IDLE && u->held_until_us > 0);
 }
 
 void wdi_upload_refused_set(wdi_upload *u, uint64_t refused) { u->refused = refused; }

@@ -201,31 +201,34 @@ def ack(status, code, *headers, through=0, next_seq=0, chain=0, wait_ms=0, refus
     return http(code, body, *headers)
 
 
-def close(_batch, _link):
+def close(_collector, _batch, _link):
     """Hangs up without a word."""
     return None
+
+
+def take(collector, batch, _link):
+    """What a good collector answers."""
+    return collector.take(batch)
 
 
 def cut(data, n):
     """Answers with the first n bytes only, and hangs up."""
 
-    def act(_batch, link):
+    def act(_collector, _batch, link):
         link.sendall(data[:n])
 
     return act
 
 
-def slowly(_batch, _link):
-    return slow_ok
-
-
-def slow_ok(collector, batch, link):
+def slowly(collector, batch, link):
     for byte in collector.take(batch):
         link.sendall(bytes([byte]))
         time.sleep(0.002)
+    return b""
 
 
-def silent(collector, _link):
+def silent(_collector, _batch, _link):
+    """Longer than any test has patience."""
     time.sleep(3600)
 
 
@@ -233,8 +236,8 @@ Request = collections.namedtuple("Request", "at connection resumed headers batch
 
 
 class FakeCollector:
-    """Each entry of `script` answers one request: bytes, or a function of (batch, link) that returns bytes, None to
-    hang up, or `take` for the collector's own answer. After the script it agrees to everything that fits."""
+    """Each entry of `script` answers one request: bytes, or a function of (collector, batch, link) that returns
+    bytes, or None to hang up. After the script it agrees to everything that fits."""
 
     def __init__(self, script=(), certs=None, client_auth=False):
         self.script = collections.deque(script)
@@ -291,11 +294,7 @@ class FakeCollector:
             self.requests.append(Request(time.monotonic(), connection, resumed, headers, batch))
             answer = self.script.popleft() if self.script else take
         if callable(answer):
-            answer = self.take(batch) if answer is take else answer(batch, link)
-        if answer is take:
-            answer = self.take(batch)
-        elif callable(answer):
-            answer = answer(self, batch, link) or b""
+            answer = answer(self, batch, link)
         if answer is not None:
             link.sendall(answer)
         return answer is not None
@@ -326,10 +325,6 @@ class FakeCollector:
 
     def wait_requests(self, n):
         eventually(lambda: len(self.requests) >= n, f"{n} requests")
-
-
-def take(_batch, _link):
-    return take
 
 
 def derived_stream(stream, seq, chain):

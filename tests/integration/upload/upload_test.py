@@ -12,14 +12,14 @@ from fake_collector import (FORK, REFUSED, RETRY, REWIND, TOO_LARGE, UNAUTHORIZE
 TOO_MANY = 30
 
 
-def too_large(batch, _link):
-    return ack(TOO_LARGE, 413) if len(batch.numbers) > TOO_MANY else take
+def too_large(collector, batch, _link):
+    return ack(TOO_LARGE, 413) if len(batch.numbers) > TOO_MANY else collector.take(batch)
 
 
 def refuse_number_37(named):
-    def act(batch, _link):
+    def act(collector, batch, _link):
         bad = any(seq == 37 and event for seq, _, event, _ in batch.numbers)
-        return ack(REFUSED, 400, refused_seq=37 if named else 0) if bad else take
+        return ack(REFUSED, 400, refused_seq=37 if named else 0) if bad else collector.take(batch)
 
     return act
 
@@ -160,14 +160,13 @@ class Answers(SendTest):
         self.assertEqual([r.batch.first_seq for r in requests], [1, 1])
 
     def test_fork(self):
-        with FakeCollector() as collector:
-            def fork(batch, _link):
-                # Somebody else's number 41 came first: the numbers through 40 are known, and agree.
-                collector.take(batch)
-                collector.delivered[40:] = []
-                return ack(FORK, 409, through=40)
+        def fork(collector, batch, _link):
+            """Somebody else's number 41 came first: the numbers through 40 are known, and agree."""
+            collector.take(batch)
+            collector.delivered[40:] = []
+            return ack(FORK, 409, through=40)
 
-            collector.script.append(fork)
+        with FakeCollector([fork]) as collector:
             self.acked(collector, "--json", stdin=self.many(100))
             self.assert_delivered(collector, 100)
             first, second = (r.batch for r in collector.requests)

@@ -360,6 +360,7 @@ static void test_answer_when_the_header_asks_for_more_than_the_ack_then_the_head
         (wdi_response){.status = 503, .body = line.body, .has_retry_after = true, .retry_after_ms = 5000};
     line.state = WDI_TRANSPORT_ANSWERED;
     scene_step(s);
+    assert_false(wdi_upload_offline(s->u)); /* not too long to wait for */
     (void)waited(s, 5 * SECOND_US, 5 * SECOND_US + SECOND_US / 2);
     scene_close(s);
 }
@@ -571,8 +572,13 @@ static void test_kick_when_backing_off_then_tries_at_once(void **state) {
     line.failure = WDI_FAILURE_UNREACHABLE;
     scene_step(s);
     wdi_upload_kick(s->u, s->now_us);
+    line.connect_to = WDI_TRANSPORT_CONNECTING;
     scene_step(s);
     assert_int_equal(line.connects, 2);
+    assert_false(wdi_upload_offline(s->u)); /* it may be back */
+    s->now_us += 300000;
+    scene_step(s);
+    assert_true(wdi_upload_offline(s->u));
     scene_close(s);
 }
 
