@@ -49,6 +49,17 @@ wadi_err lane_track(wadi *w, uint64_t round, uint64_t index, wadi_ticket *ret_ti
     return wadi_track_ex(w, &ev, ret_ticket);
 }
 
+void lane_record(wadi *w, uint64_t from, uint64_t n, wadi_ticket *ret_ticket) {
+    for (uint64_t i = from; i < from + n; i++)
+        assert_int_equal(lane_track(w, 0, i, ret_ticket), WADI_OK);
+}
+
+wadi_stats lane_stats(wadi *w) {
+    wadi_stats stats = WADI_STATS_INIT;
+    assert_int_equal(wadi_stats_get(w, &stats), WADI_OK);
+    return stats;
+}
+
 /* ---- reading --------------------------------------------------------------------------------------------
  */
 
@@ -102,4 +113,11 @@ uint64_t lane_settle(const char *dir, lane_visit visit, void *context) {
     assert_int_equal(wdi_store_pending(store), 0);
     wdi_store_close(store);
     return numbers;
+}
+
+void lane_visit_in_order(void *context, uint64_t round, uint64_t index) {
+    uint64_t *next = context;
+    assert_int_equal(round, 0);
+    assert_int_equal(index, *next);
+    (*next)++;
 }

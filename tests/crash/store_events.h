@@ -25,8 +25,15 @@ wadi_err lane_track(wadi *w, uint64_t round, uint64_t index, wadi_ticket *ret_ti
 
 /* Called for every number of the store, in order. */
 typedef void (*lane_visit)(void *context, uint64_t round, uint64_t index);
+/* Events from … from + n - 1 of round 0, each of which must be taken. ret_ticket may be NULL. */
+void lane_record(wadi *w, uint64_t from, uint64_t n, wadi_ticket *ret_ticket);
+wadi_stats lane_stats(wadi *w);
+
 /* Visits and settles all of them; nobody holds the lane. Returns how many there were; a tombstone fails the
  * test. */
 uint64_t lane_settle(const char *dir, lane_visit visit, void *context);
+
+/* A visit that wants round 0's indexes in order; its context is the next one, a uint64_t. */
+void lane_visit_in_order(void *context, uint64_t round, uint64_t index);
 
 #endif

@@ -107,13 +107,6 @@ static pid_t child_start(const char *dir) {
     return child;
 }
 
-static void event_audit(void *context, uint64_t round, uint64_t index) {
-    uint64_t *next = context;
-    assert_int_equal(round, 0);
-    assert_int_equal(index, *next);
-    (*next)++;
-}
-
 /* False: the window was over first. */
 static bool kill_at(uint32_t calls) {
     char dir[LANE_DIR_BYTES];
@@ -127,7 +120,7 @@ static bool kill_at(uint32_t calls) {
     wadi *w = lane_open(dir, 1000);
     assert_non_null(w);
     assert_int_equal(wadi_close(w, 1000), WADI_OK);
-    uint64_t numbers = lane_settle(dir, event_audit, &next);
+    uint64_t numbers = lane_settle(dir, lane_visit_in_order, &next);
     assert_in_range(numbers, *ok, *ok + 1);
     assert_true(numbers >= BEFORE);
     lane_dir_remove(dir);

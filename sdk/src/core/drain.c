@@ -44,14 +44,12 @@ static wadi_err record_put(wdi_store *store, const wdi_record *r, wdi_drain_stat
 }
 
 /* Room first: dropping is what makes it. */
-static wadi_err txn_begin(wdi_store *store) {
+static wadi_err room_make(wdi_store *store) {
     bool more = true;
-    while (more) {
-        wadi_err err = wdi_store_quota_step(store, &more);
-        if (err != WADI_OK)
-            return err;
-    }
-    return wdi_store_begin(store);
+    wadi_err err = WADI_OK;
+    while (err == WADI_OK && more)
+        err = wdi_store_quota_step(store, &more);
+    return err;
 }
 
 /* ---- the ring ----------------------------------------------------------------------------------- */
@@ -65,7 +63,9 @@ static wadi_err ring_step(wdi_store *store, wdi_ring *ring, wdi_drain_stats *sta
     size_t bytes = 0;
     uint64_t start = wdi_ring_cursor(ring);
     *ret_state = WDI_RING_RECORD;
-    wadi_err err = txn_begin(store);
+    wadi_err err = room_make(store);
+    if (err == WADI_OK)
+        err = wdi_store_begin(store);
     while (err == WADI_OK && bytes < bytes_max) {
         *ret_state = wdi_ring_read(ring, &record);
         if (*ret_state != WDI_RING_RECORD)
@@ -101,25 +101,39 @@ wadi_err wdi_drain_ring(wdi_store *store, wdi_ring *ring, wdi_drain_stats *stats
 
 /* ---- what an earlier run left ------------------------------------------------------------------- */
 
-wadi_err wdi_drain_recovery(wdi_store *store, wdi_recovery *recovery, wdi_drain_stats *stats) {
+/* One transaction, from *record on, which is then the next one. */
+static wadi_err recovery_step(wdi_store *store, wdi_recovery *recovery, wdi_record *record, bool *any) {
     const size_t bytes_max = wdi_store_txn_bytes_max(store);
-    wdi_record record;
-    bool any = wdi_recovery_next(recovery, &record);
-    while (any) {
-        size_t bytes = 0;
-        uint64_t end = record.end;
-        wadi_err err = txn_begin(store);
-        for (; err == WADI_OK && any && bytes < bytes_max; any = wdi_recovery_next(recovery, &record)) {
-            bytes += record.n + WDI_RING_RECORD_HEADER;
-            end = record.end;
-            err = record_put(store, &record, stats);
-        }
-        if (err == WADI_OK)
-            err = wdi_store_commit(store, end);
-        else
-            wdi_store_abort(store);
+    wdi_drain_stats unused = {0};
+    uint64_t end = record->end;
+    size_t bytes = 0;
+    wadi_err err = room_make(store);
+    if (err == WADI_OK)
+        err = wdi_store_begin_recovery(store);
+    for (; err == WADI_OK && *any && bytes < bytes_max; *any = wdi_recovery_next(recovery, record)) {
+        bytes += record->n + WDI_RING_RECORD_HEADER;
+        end = record->end;
+        err = record_put(store, record, &unused);
         if (err != WADI_OK)
-            return err;
+            break;
     }
+    if (err == WADI_OK)
+        return wdi_store_commit(store, end);
+    wdi_store_abort(store);
+    return err;
+}
+
+wadi_err wdi_drain_recovery(wdi_store *store, wdi_recovery *recovery, uint64_t *ret_lost_bytes) {
+    wdi_record record;
+    wadi_err err = WADI_OK;
+    bool any = wdi_recovery_next(recovery, &record);
+    while (err == WADI_OK && any)
+        err = recovery_step(store, recovery, &record, &any);
+    *ret_lost_bytes = 0;
+    if (err != WADI_ERR_DISK_FULL || !wdi_store_is_full(store))
+        return err;
+    *ret_lost_bytes = recovery->pos - wdi_store_ring_pos(store);
+    while (wdi_recovery_next(recovery, &record))
+        *ret_lost_bytes = record.end - wdi_store_ring_pos(store);
     return WADI_OK;
 }

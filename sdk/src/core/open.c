@@ -26,19 +26,19 @@ static wadi_err ring_recover(wadi *w, uint64_t *ret_start) {
     wdi_run_id last_id;
     uint8_t boot_id[WIRE_ID_BYTES];
     wdi_recovery recovery;
-    wdi_drain_stats drained = {0};
+    uint64_t lost_bytes = 0;
     wdi_store_run(w->store, &last);
     last_id = run_id_of(&last);
     base_boot_id(boot_id);
     wdi_ring_recover(&w->tracker.ring, last.ordinal != 0 ? &last_id : NULL, wdi_store_ring_pos(w->store),
                      boot_id, &recovery);
-    wadi_err err = wdi_drain_recovery(w->store, &recovery, &drained);
+    wadi_err err = wdi_drain_recovery(w->store, &recovery, &lost_bytes);
     if (err != WADI_OK)
         return err;
-    w->ring_lost = recovery.lost_bytes;
-    if (recovery.lost_bytes != 0)
-        wdi_diagf(&w->diag, WADI_DIAG_WARN, "ring: %llu bytes could not be read",
-                  (unsigned long long)recovery.lost_bytes);
+    w->ring_lost = recovery.lost_bytes + lost_bytes;
+    if (w->ring_lost != 0)
+        wdi_diagf(&w->diag, WADI_DIAG_ERROR, "ring: %llu bytes could not be read or kept",
+                  (unsigned long long)w->ring_lost);
     *ret_start = recovery.next_start;
     return WADI_OK;
 }

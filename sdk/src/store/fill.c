@@ -8,7 +8,7 @@
 #define RESERVE_PERCENT 10u
 #define RESERVE_BYTES (192u * 1024u)
 
-static bool store_is_full(const wdi_store *s) {
+bool wdi_store_is_full(const wdi_store *s) {
     uint64_t map = base_lmdb_map_bytes(s->env);
     uint64_t reserve = map / 100 * RESERVE_PERCENT;
     return s->used_bytes + (reserve > RESERVE_BYTES ? reserve : RESERVE_BYTES) > map;
@@ -70,14 +70,18 @@ static wadi_err full_note(wdi_store *s, wadi_err err) {
     return err;
 }
 
-wadi_err wdi_store_begin(wdi_store *s) {
-    if (store_is_full(s))
-        return full_note(s, WADI_ERR_DISK_FULL);
+static wadi_err fill_begin(wdi_store *s) {
     wadi_err err = wdi_txn_begin(s);
     if (err == WADI_OK)
         builder_start(s);
     return err;
 }
+
+wadi_err wdi_store_begin(wdi_store *s) {
+    return wdi_store_is_full(s) ? full_note(s, WADI_ERR_DISK_FULL) : fill_begin(s);
+}
+
+wadi_err wdi_store_begin_recovery(wdi_store *s) { return fill_begin(s); }
 
 wadi_err wdi_store_put_event(wdi_store *s, const uint8_t *event, size_t n, uint32_t crc,
                              wadi_priority priority, uint64_t ring_end) {

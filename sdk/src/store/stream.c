@@ -18,7 +18,8 @@ wdi_stream *wdi_stream_find(wdi_state *state, const uint8_t id[WIRE_ID_BYTES]) {
 bool wdi_range_owed(const wdi_state *state, uint64_t first, uint64_t last) {
     for (uint32_t i = 0; i < state->n_streams; i++) {
         const wdi_stream *stream = &state->streams[i];
-        if (stream->record.low <= last && first < wdi_stream_end(state, stream))
+        uint64_t low = stream->record.low, end = wdi_stream_end(state, stream);
+        if (low < end && low <= last && first < end)
             return true;
     }
     return false;

@@ -11,29 +11,10 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "sdk/src/base/clock.h"
-
-static wadi_stats stats_of(wadi *w) {
-    wadi_stats stats = WADI_STATS_INIT;
-    assert_int_equal(wadi_stats_get(w, &stats), WADI_OK);
-    return stats;
-}
-
-static void expect_in_order(void *context, uint64_t round, uint64_t index) {
-    uint64_t *next = context;
-    (void)round;
-    assert_int_equal(index, *next);
-    (*next)++;
-}
-
-static void record(wadi *w, uint64_t from, uint64_t n, wadi_ticket *ret_ticket) {
-    for (uint64_t i = from; i < from + n; i++)
-        assert_int_equal(lane_track(w, 0, i, ret_ticket), WADI_OK);
-}
 
 /* ---- opening and recording ---------------------------------------------------------------------- */
 
@@ -44,18 +25,18 @@ static void test_recorded_events_are_on_disk_after_wait(void **state) {
     uint64_t next = 0;
     lane_dir_make(dir);
     wadi *w = lane_open(dir, 3600000);
-    record(w, 0, 100, &ticket);
+    lane_record(w, 0, 100, &ticket);
     assert_int_equal(wadi_wait(w, ticket, WADI_DISK, 0), WADI_ERR_TIMEOUT); /* it is not time yet */
     assert_int_equal(wadi_wait(w, ticket, WADI_DISK, 10000), WADI_OK);
-    wadi_stats stats = stats_of(w);
+    wadi_stats stats = lane_stats(w);
     assert_int_equal(stats.accepted, 100);
     assert_int_equal(stats.assigned, 100);
     assert_int_equal(stats.pending, 100);
     assert_int_equal(wadi_wait(w, ticket, WADI_ACKED, 1), WADI_ERR_TIMEOUT);
     assert_int_equal(wadi_wait(w, ticket + 8, WADI_DISK, 0), WADI_ERR_INVALID); /* nobody's */
-    record(w, 100, 10, NULL);
+    lane_record(w, 100, 10, NULL);
     assert_int_equal(wadi_close(w, 1000), WADI_OK); /* stores the rest */
-    assert_int_equal(lane_settle(dir, expect_in_order, &next), 110);
+    assert_int_equal(lane_settle(dir, lane_visit_in_order, &next), 110);
     lane_dir_remove(dir);
 }
 
@@ -65,9 +46,9 @@ static void test_flush_ms_bounds_how_long_events_wait(void **state) {
     const struct timespec pause = {.tv_nsec = 1000000};
     lane_dir_make(dir);
     wadi *w = lane_open(dir, 50);
-    record(w, 0, 3, NULL);
+    lane_record(w, 0, 3, NULL);
     uint64_t deadline_us = base_mono_us() + 10000000;
-    while (stats_of(w).assigned < 3) {
+    while (lane_stats(w).assigned < 3) {
         assert_true(base_mono_us() < deadline_us);
         nanosleep(&pause, NULL);
     }
@@ -86,7 +67,7 @@ static void test_critical_event_is_stored_at_once(void **state) {
     ev.priority = WADI_CRITICAL;
     assert_int_equal(wadi_track_ex(w, &ev, NULL), WADI_OK);
     uint64_t deadline_us = base_mono_us() + 10000000;
-    while (stats_of(w).assigned < 1) {
+    while (lane_stats(w).assigned < 1) {
         assert_true(base_mono_us() < deadline_us);
         nanosleep(&pause, NULL);
     }
@@ -179,79 +160,6 @@ static void test_attributes_have_limits(void **state) {
     lane_dir_remove(dir);
 }
 
-/* ---- crashes and forks -------------------------------------------------------------------------- */
-
-static void test_events_of_a_killed_process_are_recovered(void **state) {
-    (void)state;
-    char dir[LANE_DIR_BYTES];
-    uint64_t next = 0;
-    int status = 0;
-    lane_dir_make(dir);
-    pid_t child = fork();
-    if (child == 0) {
-        wadi *w = lane_open(dir, 3600000);
-        if (w == NULL)
-            _exit(1);
-        for (uint64_t i = 0; i < 50; i++)
-            if (lane_track(w, 0, i, NULL) != WADI_OK)
-                _exit(1);
-        kill(getpid(), SIGKILL);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status));
-    wadi *w = lane_open(dir, 3600000);
-    assert_int_equal(stats_of(w).pending, 50);
-    assert_int_equal(stats_of(w).accepted, 0); /* not this handle's */
-    record(w, 50, 5, NULL);
-    assert_int_equal(wadi_close(w, 1000), WADI_OK);
-    assert_int_equal(lane_settle(dir, expect_in_order, &next), 55);
-    lane_dir_remove(dir);
-}
-
-/* 0: the child found everything as it should be. */
-static int child_of_fork(wadi *w, int ready_fd, int end_fd) {
-    char byte = 0;
-    wadi_stats stats = WADI_STATS_INIT;
-    int wrong = lane_track(w, 0, 0, NULL) != WADI_ERR_FORKED;
-    wrong += wadi_flush(w) != WADI_ERR_FORKED;
-    wrong += wadi_stats_get(w, &stats) != WADI_ERR_FORKED;
-    wrong += wadi_close(w, 1000) != WADI_OK;
-    if (write(ready_fd, "x", 1) != 1 || read(end_fd, &byte, 1) != 0)
-        wrong++;
-    return wrong;
-}
-
-static void test_forked_child_leaves_the_lane_to_its_parent(void **state) {
-    (void)state;
-    char dir[LANE_DIR_BYTES], byte;
-    int ready[2], end[2], status = 0;
-    uint64_t next = 0;
-    lane_dir_make(dir);
-    assert_int_equal(pipe2(ready, O_CLOEXEC) | pipe2(end, O_CLOEXEC), 0);
-    wadi *w = lane_open(dir, 3600000);
-    record(w, 0, 5, NULL);
-    pid_t child = fork();
-    if (child == 0) {
-        close(end[1]);
-        _exit(child_of_fork(w, ready[1], end[0]));
-    }
-    assert_int_equal(read(ready[0], &byte, 1), 1);
-    record(w, 5, 5, NULL);
-    assert_int_equal(wadi_close(w, 1000), WADI_OK);
-    w = lane_open(dir, 1000); /* the child lives, and does not hold the lock */
-    assert_non_null(w);
-    assert_int_equal(wadi_close(w, 1000), WADI_OK);
-    close(end[1]);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
-    assert_int_equal(lane_settle(dir, expect_in_order, &next), 10);
-    close(ready[0]);
-    close(ready[1]);
-    close(end[0]);
-    lane_dir_remove(dir);
-}
-
 /* ---- manners ------------------------------------------------------------------------------------ */
 
 /* The background thread's /proc directory. */
@@ -300,7 +208,7 @@ static void test_thread_is_a_quiet_guest(void **state) {
     }
     uint64_t all_but_kill_and_stop = UINT64_C(0xfffffffe7ffbfeff); /* nor the C library's two own */
     assert_int_equal(thread_status(thread, "SigBlk:", 16) & all_but_kill_and_stop, all_but_kill_and_stop);
-    record(w, 0, 1, &ticket);
+    lane_record(w, 0, 1, &ticket);
     assert_int_equal(wadi_wait(w, ticket, WADI_DISK, 10000), WADI_OK);
     /* It sleeps for good once it has not woken for a quarter of a second, with a flush every 20 ms. */
     uint64_t before = 0, now = 1;
@@ -310,7 +218,7 @@ static void test_thread_is_a_quiet_guest(void **state) {
         poll(NULL, 0, 250);
         now = thread_status(thread, "voluntary_ctxt_switches:", 10);
     }
-    record(w, 1, 1, &ticket); /* and wakes by itself when there is something */
+    lane_record(w, 1, 1, &ticket); /* and wakes by itself when there is something */
     assert_int_equal(wadi_wait(w, ticket, WADI_DISK, 0), WADI_ERR_TIMEOUT);
     while (wadi_wait(w, ticket, WADI_DISK, 0) != WADI_OK) {
         assert_true(base_mono_us() < deadline_us);
@@ -367,11 +275,49 @@ static void test_close_does_not_wait_for_a_network_that_is_not_there(void **stat
     opt.endpoint = "http://127.0.0.1:1";
     opt.disk_bytes_max = 16 << 20;
     assert_int_equal(wadi_open(&opt, &w), WADI_OK);
-    record(w, 0, 5, NULL);
+    lane_record(w, 0, 5, NULL);
     uint64_t start_us = base_mono_us();
     assert_int_equal(wadi_close(w, 60000), WADI_ERR_TIMEOUT);
     assert_true(base_mono_us() - start_us < 20000000);
-    assert_int_equal(lane_settle(dir, expect_in_order, &next), 5);
+    assert_int_equal(lane_settle(dir, lane_visit_in_order, &next), 5);
+    lane_dir_remove(dir);
+}
+
+/* Records until the ring has been full for a while, because the store is. */
+static void record_until_full(wadi *w, uint64_t disk_bytes_least) {
+    uint64_t full_us = 0, deadline_us = base_mono_us() + 60000000;
+    while (full_us == 0 || base_mono_us() < full_us + 100000) {
+        wadi_err err = wadi_track(w, "small", NULL, 0);
+        assert_true(err == WADI_OK || err == WADI_ERR_FULL);
+        assert_true(base_mono_us() < deadline_us);
+        if (err == WADI_OK || lane_stats(w).disk_bytes < disk_bytes_least)
+            full_us = 0;
+        else if (full_us == 0)
+            full_us = base_mono_us();
+    }
+}
+
+/* Weeks offline, with restarts: the quota has turned everything into tombstones, and these fill the store.
+ * The lane must open all the same, or it could never upload again. */
+static void test_store_full_of_tombstones_still_opens(void **state) {
+    (void)state;
+    char dir[LANE_DIR_BYTES];
+    wadi_options opt = WADI_OPTIONS_INIT;
+    lane_dir_make(dir);
+    opt.dir = dir;
+    opt.disk_bytes_max = 1 << 20;
+    opt.ring_bytes = 64 << 10;
+    opt.flush_ms = 10;
+    for (int i = 0; i < 6; i++) {
+        wadi *w = NULL;
+        assert_int_equal(wadi_open(&opt, &w), WADI_OK);
+        record_until_full(w, opt.disk_bytes_max / 4 * 3);
+        wadi_stats stats = lane_stats(w);
+        assert_true(stats.refused_full > 0);
+        assert_true(stats.disk_bytes <= opt.disk_bytes_max);
+        assert_int_equal(stats.assigned, stats.pending);
+        assert_int_equal(wadi_close(w, 1000), WADI_ERR_TIMEOUT); /* what is in the ring stays there */
+    }
     lane_dir_remove(dir);
 }
 
@@ -405,11 +351,10 @@ int main(void) {
         cmocka_unit_test(test_bad_options_are_refused),
         cmocka_unit_test(test_older_structs_are_understood),
         cmocka_unit_test(test_attributes_have_limits),
-        cmocka_unit_test(test_events_of_a_killed_process_are_recovered),
-        cmocka_unit_test(test_forked_child_leaves_the_lane_to_its_parent),
         cmocka_unit_test(test_thread_is_a_quiet_guest),
         cmocka_unit_test(test_files_are_private_and_descriptors_close_on_exec),
         cmocka_unit_test(test_close_does_not_wait_for_a_network_that_is_not_there),
+        cmocka_unit_test(test_store_full_of_tombstones_still_opens),
         cmocka_unit_test(test_open_on_a_full_disk_fails_cleanly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

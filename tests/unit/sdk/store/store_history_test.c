@@ -11,7 +11,7 @@
 
 #define NUMBERS_MAX 4000u
 #define STEPS 120u
-#define HISTORIES 150u
+#define HISTORIES 400u
 #define MOVE_WAIT 40u
 #define DISK_BYTES_EMPTY (16u * 4096u) /* mostly LMDB's list of free pages */
 
