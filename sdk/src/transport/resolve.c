@@ -1,6 +1,7 @@
 #include "sdk/src/transport/resolve.h"
 
 #include <ares.h>
+#include <arpa/inet.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,8 +89,31 @@ static void lookup_done(void *context, int status, int timeouts, struct ares_add
     r->error = ares_strerror(status != ARES_SUCCESS ? status : ARES_ENODATA);
 }
 
+/* c-ares 1.18 asks the name server about an IPv4 address all the same (for its AAAA record), and only then
+ * answers: without a network that would take as long as the look-up may. */
+static bool literal_take(wdi_resolver *r, const char *host, uint16_t port) {
+    wdi_address *address = &r->addresses[0];
+    memset(address, 0, sizeof *address);
+    if (inet_pton(AF_INET, host, &address->at.v4.sin_addr) == 1) {
+        address->at.v4.sin_family = AF_INET;
+        address->at.v4.sin_port = htons(port);
+        address->n = sizeof address->at.v4;
+    } else if (inet_pton(AF_INET6, host, &address->at.v6.sin6_addr) == 1) {
+        address->at.v6.sin6_family = AF_INET6;
+        address->at.v6.sin6_port = htons(port);
+        address->n = sizeof address->at.v6;
+    } else {
+        return false;
+    }
+    r->n_addresses = 1;
+    r->state = WDI_RESOLVE_DONE;
+    return true;
+}
+
 wdi_resolve_state wdi_resolver_start(wdi_resolver *r, const char *host, uint16_t port) {
     wdi_resolver_cancel(r);
+    if (literal_take(r, host, port))
+        return r->state;
     struct ares_options options = {
         .timeout = 2000, .tries = 3, .sock_state_cb = socket_changed, .sock_state_cb_data = r};
     int rc = ares_init_options(&r->channel, &options,
