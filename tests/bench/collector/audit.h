@@ -4,14 +4,27 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
-#include "load.h"
+/* Of one stream: the last number that may stand in the files, and the last one that must. */
+typedef struct audit_stream {
+    uint64_t assigned, acked;
+} audit_stream;
 
+typedef struct audit_options {
+    const char *dir;             /* every *.jsonl below it, named <collector>-<start>-<sink>-<epoch>-<part> */
+    const audit_stream *streams; /* by the number that load_stream_of finds */
+    uint32_t n_streams;
+    FILE *objects; /* NULL, or gets a line "name bytes crc32c events" of every file */
+} audit_options;
+
+/* `foreign`: lines that nobody sent. `misordered` is counted as DESIGN.md does, over the files in the order
+ * of their epochs. */
 typedef struct audit_result {
-    uint64_t lines, missing, twice, misordered, late;
+    uint64_t lines, missing, twice, foreign, misordered, late;
 } audit_result;
 
-/* Every *.jsonl below `dir`. false: something could not be read, and it said what. */
-bool audit_run(const char *dir, const load *l, uint32_t streams, audit_result *ret_result);
+/* false: something could not be read, and it said what. */
+bool audit_run(const audit_options *opt, audit_result *ret_result);
 
 #endif

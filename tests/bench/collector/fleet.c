@@ -2,20 +2,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include "exchange.h"
 #include "sdk/src/base/clock.h"
 #include "sdk/src/base/tls.h"
 
-#define ANSWER_BYTES_MAX 2048u
 #define LATENCIES_MAX (1u << 22)
 #define RETRY_US 20000u /* after a 503: shorter than it asks for, to keep the pressure up */
 
@@ -24,7 +20,7 @@ typedef struct connection {
     base_tls_conn *tls;
     uint8_t *request;
     size_t request_n, request_sent;
-    uint8_t answer[ANSWER_BYTES_MAX];
+    uint8_t answer[EXCHANGE_ANSWER_BYTES_MAX];
     size_t answer_n;
     uint32_t events; /* of the batch on the way */
     uint32_t next;   /* its streams are next, next + connections … */
@@ -46,25 +42,9 @@ struct fleet {
 
 /* ---- connecting -------------------------------------------------------------------------------------- */
 
-static int socket_connect(const fleet_options *opt) {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
-    if (getaddrinfo(opt->host, opt->port, &hints, &list) != 0)
-        return -1;
-    int fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
-    if (fd >= 0 && connect(fd, list->ai_addr, list->ai_addrlen) != 0) {
-        close(fd);
-        fd = -1;
-    }
-    freeaddrinfo(list);
-    if (fd >= 0) {
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    }
-    return fd;
-}
-
 /* The socket blocks during the handshake, and never after. */
 static bool connection_open(fleet *f, connection *c) {
-    c->fd = socket_connect(&f->opt);
+    c->fd = exchange_connect(f->opt.host, f->opt.port);
     if (c->fd < 0) {
         perror("bench: connect");
         return false;
@@ -82,7 +62,7 @@ static bool connection_open(fleet *f, connection *c) {
     fcntl(c->fd, F_SETFL, fcntl(c->fd, F_GETFL) | O_NONBLOCK);
     struct epoll_event ev = {.events = EPOLLIN, .data.ptr = c};
     c->idle = true;
-    c->request = malloc(LOAD_BODY_BYTES_MAX + 512);
+    c->request = malloc(LOAD_BODY_BYTES_MAX + EXCHANGE_HEAD_BYTES_MAX);
     return c->request && epoll_ctl(f->epoll, EPOLL_CTL_ADD, c->fd, &ev) == 0;
 }
 
@@ -170,36 +150,13 @@ static bool request_make(fleet *f, connection *c, load *l, uint32_t streams) {
     c->next += f->opt.connections;
     if (c->next >= streams)
         c->next %= f->opt.connections;
-    int n = snprintf((char *)c->request, 512,
-                     "POST /v1/batches HTTP/1.1\r\nHost: %s\r\nContent-Type: application/x-protobuf\r\n"
-                     "Content-Encoding: zstd\r\nContent-Length: %zu\r\n\r\n",
-                     f->opt.host, body.n);
-    memcpy(c->request + n, body.data, body.n);
-    c->request_n = (size_t)n + body.n;
+    c->request_n = exchange_request_put(c->request, f->opt.host, body);
     f->requested += c->events;
     f->result.body_bytes += body.n;
     return request_send(f, c);
 }
 
-/* 1: whole; 0: more to come; -1: not an answer. */
-static int answer_parse(const connection *c, int *ret_status, const uint8_t **ret_body, size_t *ret_n) {
-    const char *text = (const char *)c->answer;
-    const char *end = memmem(text, c->answer_n, "\r\n\r\n", 4);
-    if (!end)
-        return c->answer_n == ANSWER_BYTES_MAX ? -1 : 0;
-    char head[ANSWER_BYTES_MAX + 1];
-    size_t head_n = (size_t)(end - text);
-    memcpy(head, text, head_n);
-    head[head_n] = '\0';
-    const char *length = strcasestr(head, "\r\ncontent-length:");
-    if (sscanf(head, "HTTP/1.1 %d", ret_status) != 1 || !length)
-        return -1;
-    *ret_n = strtoul(length + 17, NULL, 10);
-    *ret_body = c->answer + head_n + 4;
-    return head_n + 4 + *ret_n <= c->answer_n ? 1 : 0;
-}
-
-static bool answer_take(fleet *f, connection *c, int status, const uint8_t *body, size_t n) {
+static bool answer_take(fleet *f, connection *c, int status, wire_span body) {
     wire_ack ack;
     c->idle = true;
     if (status == 503) {
@@ -207,8 +164,9 @@ static bool answer_take(fleet *f, connection *c, int status, const uint8_t *body
         c->again_us = base_mono_us() + RETRY_US;
         return true;
     }
-    if (status != 200 || wire_ack_decode(body, n, &ack) != WIRE_OK || ack.status != WIRE_STATUS_OK) {
-        fprintf(stderr, "bench: answered %d: %.*s\n", status, (int)n, (const char *)body);
+    if (status != 200 || wire_ack_decode(body.data, body.n, &ack) != WIRE_OK ||
+        ack.status != WIRE_STATUS_OK) {
+        fprintf(stderr, "bench: answered %d: %.*s\n", status, (int)body.n, (const char *)body.data);
         return false;
     }
     if (f->n_latencies < LATENCIES_MAX)
@@ -223,7 +181,7 @@ static bool answer_read(fleet *f, connection *c) {
     for (;;) {
         size_t n = 0;
         base_tls_result r =
-            base_tls_read(c->tls, c->answer + c->answer_n, ANSWER_BYTES_MAX - c->answer_n, &n);
+            base_tls_read(c->tls, c->answer + c->answer_n, EXCHANGE_ANSWER_BYTES_MAX - c->answer_n, &n);
         if (r == BASE_TLS_WANT_READ || r == BASE_TLS_WANT_WRITE)
             return true;
         if (r != BASE_TLS_OK) {
@@ -232,15 +190,14 @@ static bool answer_read(fleet *f, connection *c) {
         }
         c->answer_n += n;
         int status = 0;
-        const uint8_t *body = NULL;
-        size_t body_n = 0;
-        int whole = answer_parse(c, &status, &body, &body_n);
+        wire_span body;
+        int whole = exchange_answer_parse(c->answer, c->answer_n, &status, &body);
         if (whole < 0) {
             fprintf(stderr, "bench: not an answer\n");
             return false;
         }
         if (whole > 0)
-            return answer_take(f, c, status, body, body_n);
+            return answer_take(f, c, status, body);
     }
 }
 

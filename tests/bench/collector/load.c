@@ -26,7 +26,7 @@ struct load {
     uint64_t *at_us; /* of one batch's events, ascending */
 };
 
-static uint64_t next_random(load *l) {
+uint64_t load_random(load *l) {
     uint64_t x = l->random += UINT64_C(0x9E3779B97F4A7C15);
     x = (x ^ (x >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
     x = (x ^ (x >> 27)) * UINT64_C(0x94D049BB133111EB);
@@ -51,7 +51,7 @@ load *load_new(const load_options *opt) {
     ZSTD_CCtx_setParameter(l->zstd, ZSTD_c_compressionLevel, 1);
     for (uint32_t s = 0; s < opt->streams; s++) {
         l->streams[s].next_seq = 1;
-        l->streams[s].nonce = (uint32_t)next_random(l);
+        l->streams[s].nonce = (uint32_t)load_random(l);
     }
     return l;
 }
@@ -83,14 +83,14 @@ static int moment_compare(const void *a, const void *b) {
 static void moments_choose(load *l, uint32_t n, int64_t now_us) {
     for (uint32_t i = 0; i < n; i++)
         l->at_us[i] =
-            (uint64_t)(now_us - l->run_began_us) - next_random(l) % (uint64_t)(l->opt.displaced_us + 1);
+            (uint64_t)(now_us - l->run_began_us) - load_random(l) % (uint64_t)(l->opt.displaced_us + 1);
     qsort(l->at_us, n, sizeof *l->at_us, moment_compare);
 }
 
 /* A path with a number of its own, three numbers, a flag and a token: no two events are alike. */
 static size_t event_put(load *l, uint8_t *out, uint64_t at_us, size_t *ret_frame) {
     char path[48], token[17];
-    uint64_t r = next_random(l), q = next_random(l);
+    uint64_t r = load_random(l), q = load_random(l);
     const char *stem = paths[r % 5];
     size_t n = strlen(stem);
     memcpy(path, stem, n);
@@ -120,7 +120,7 @@ static void id_fill(uint8_t id[WIRE_ID_BYTES], uint32_t s, uint8_t kind) {
     memcpy(id + 12, &s, sizeof s);
 }
 
-static size_t head_put(load *l, uint32_t s, int64_t now_us) {
+static size_t head_put(load *l, uint32_t s, const load_place *place, int64_t now_us) {
     char names[NAMES][16];
     wire_definition definitions[NAMES + PROPS];
     for (uint32_t i = 0; i < NAMES; i++) {
@@ -131,12 +131,11 @@ static size_t head_put(load *l, uint32_t s, int64_t now_us) {
     for (uint32_t i = 0; i < PROPS; i++)
         definitions[NAMES + i] =
             (wire_definition){NAMES + 1 + i, {(const uint8_t *)texts[i], strlen(texts[i])}};
-    const stream *st = &l->streams[s];
-    wire_batch_head head = {.first_seq = st->next_seq,
-                            .chain = st->chain,
-                            .low = st->next_seq,
+    wire_batch_head head = {.first_seq = place->first_seq,
+                            .chain = place->chain,
+                            .low = place->low,
                             .run = {.ordinal = 1,
-                                    .nonce = st->nonce,
+                                    .nonce = l->streams[s].nonce,
                                     .boot_us = RUN_BOOT_US,
                                     .wall_us = l->run_began_us,
                                     .sdk = {(const uint8_t *)"bench", 5}},
@@ -153,24 +152,52 @@ static size_t head_put(load *l, uint32_t s, int64_t now_us) {
     return wire_batch_head_encode(&head, l->raw, RAW_BYTES_MAX, &n) == WIRE_OK ? n : 0;
 }
 
-wire_span load_batch(load *l, uint32_t s, int64_t now_us, uint32_t *ret_events) {
-    stream *st = &l->streams[s];
+static void run_begin(load *l, int64_t now_us) {
     if (l->run_began_us == 0)
         l->run_began_us = now_us - RUN_AGE_US;
-    uint32_t events =
-        l->opt.batch_min + (uint32_t)(next_random(l) % (l->opt.batch_max - l->opt.batch_min + 1));
-    moments_choose(l, events, now_us);
-    size_t n = head_put(l, s, now_us);
-    uint32_t seed = wire_crc_seed(st->nonce);
-    for (uint32_t i = 0; i < events; i++) {
-        size_t frame, size = event_put(l, l->raw + n, l->at_us[i], &frame);
-        st->chain = wire_chain(st->chain, wire_crc_event(seed, l->raw + n + frame, size));
-        n += frame + size;
-    }
-    st->next_seq += events;
-    *ret_events = events;
+}
+
+/* The first n bytes of l->raw. */
+static wire_span raw_pack(load *l, size_t n) {
     size_t packed = ZSTD_compress2(l->zstd, l->packed, ZSTD_compressBound(RAW_BYTES_MAX), l->raw, n);
     return (wire_span){l->packed, packed};
+}
+
+/* An event, framed; the chain goes on over it. */
+static size_t framed_put(load *l, uint8_t *out, uint64_t at_us, uint32_t seed, uint64_t *chain) {
+    size_t frame, size = event_put(l, out, at_us, &frame);
+    *chain = wire_chain(*chain, wire_crc_event(seed, out + frame, size));
+    return frame + size;
+}
+
+wire_span load_batch(load *l, uint32_t s, int64_t now_us, uint32_t *ret_events) {
+    stream *st = &l->streams[s];
+    run_begin(l, now_us);
+    uint32_t events =
+        l->opt.batch_min + (uint32_t)(load_random(l) % (l->opt.batch_max - l->opt.batch_min + 1));
+    moments_choose(l, events, now_us);
+    load_place place = {st->next_seq, st->chain, st->next_seq};
+    size_t n = head_put(l, s, &place, now_us);
+    uint32_t seed = wire_crc_seed(st->nonce);
+    for (uint32_t i = 0; i < events; i++)
+        n += framed_put(l, l->raw + n, l->at_us[i], seed, &st->chain);
+    st->next_seq += events;
+    *ret_events = events;
+    return raw_pack(l, n);
+}
+
+/* Streams lie at different times behind, so that their events are interleaved. */
+size_t load_event(load *l, uint32_t s, int64_t now_us, uint8_t *out, uint64_t *chain) {
+    run_begin(l, now_us);
+    uint64_t behind_us = s * UINT64_C(7919) % (uint64_t)(l->opt.displaced_us + 1);
+    return framed_put(l, out, (uint64_t)(now_us - l->run_began_us) - behind_us,
+                      wire_crc_seed(l->streams[s].nonce), chain);
+}
+
+wire_span load_pack(load *l, uint32_t s, const load_place *place, int64_t now_us, wire_span events) {
+    size_t n = head_put(l, s, place, now_us);
+    memcpy(l->raw + n, events.data, events.n);
+    return raw_pack(l, n + events.n);
 }
 
 uint32_t load_stream_of(const char *hex, size_t n) {

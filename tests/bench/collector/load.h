@@ -26,8 +26,26 @@ void load_free(load *l);
 /* The next batch of a stream, zstd-compressed; lent until the next call. `now_us` is the wall clock. */
 wire_span load_batch(load *l, uint32_t stream, int64_t now_us, uint32_t *ret_events);
 
-/* The batch of the stream was acknowledged. */
+/* The number after the last one that load_batch gave out. */
 uint64_t load_next_seq(const load *l, uint32_t stream);
+
+/* ---- the same by pieces, for a device that sends again what was not acknowledged ---- */
+
+#define LOAD_EVENT_BYTES_MAX 256u
+
+/* Where in its stream a batch begins, and the chain before it. */
+typedef struct load_place {
+    uint64_t first_seq, chain, low;
+} load_place;
+
+/* An event of the stream, framed, for LOAD_EVENT_BYTES_MAX of `out`; *chain goes on over it. */
+size_t load_event(load *l, uint32_t stream, int64_t now_us, uint8_t *out, uint64_t *chain);
+
+/* A batch of such events, zstd-compressed; lent until the next call. */
+wire_span load_pack(load *l, uint32_t stream, const load_place *place, int64_t now_us, wire_span events);
+
+/* Any number. */
+uint64_t load_random(load *l);
 
 /* The stream's id in hex and back: the audit reads it from the output. UINT32_MAX: none of ours. */
 uint32_t load_stream_of(const char *hex, size_t n);

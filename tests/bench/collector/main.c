@@ -136,6 +136,18 @@ static void result_print(const arguments *a, const fleet_result *r, const audit_
            u->late);
 }
 
+static bool audit(const arguments *a, const load *l, audit_result *ret_result) {
+    audit_stream *streams = calloc(a->load.streams, sizeof *streams);
+    if (!streams)
+        return false;
+    for (uint32_t s = 0; s < a->load.streams; s++)
+        streams[s].assigned = streams[s].acked = load_next_seq(l, s) - 1;
+    audit_options opt = {.dir = a->events_dir, .streams = streams, .n_streams = a->load.streams};
+    bool ok = audit_run(&opt, ret_result) && ret_result->foreign == 0;
+    free(streams);
+    return ok;
+}
+
 static int bench(arguments *a, load *l, fleet *f) {
     pthread_t sampler;
     uint64_t idle_kb = watch_rss_anon_kb(a->pid),
@@ -148,11 +160,11 @@ static int bench(arguments *a, load *l, fleet *f) {
     cpu_us = watch_cpu_us(a->pid) - cpu_us;
     atomic_store(&rss_stop, true);
     pthread_join(sampler, NULL);
-    audit_result audit;
-    if (!ok || !audit_run(a->events_dir, l, a->load.streams, &audit))
+    audit_result found;
+    if (!ok || !audit(a, l, &found))
         return 1;
-    result_print(a, &result, &audit, span_us, cpu_us, idle_kb);
-    return audit.missing > 0 || audit.twice > 0 || audit.misordered > 0;
+    result_print(a, &result, &found, span_us, cpu_us, idle_kb);
+    return found.missing > 0 || found.twice > 0 || found.misordered > 0;
 }
 
 int main(int argc, char **argv) {
