@@ -266,8 +266,12 @@ static sink_err intent_replay(epochs *e, manifest *m) {
 
 static sink_err intent_settle(epochs *e) {
     CLEANUP(manifest_fini) manifest m = {0};
-    bool there;
-    sink_err err = manifest_get(e, SINK_INTENT, e->epoch + 1, &m, &there);
+    bool there = false;
+    sink_err err = SINK_OK;
+    if (e->epoch > 0) /* whoever stored the last commit may have died before he removed its intent */
+        err = e->store.ops->remove_intent(e->store.self, e->epoch);
+    if (err == SINK_OK)
+        err = manifest_get(e, SINK_INTENT, e->epoch + 1, &m, &there);
     if (err != SINK_OK || !there)
         return err;
     uint64_t first, last;
