@@ -128,6 +128,8 @@ journal_err journal_open(const journal_options *opt, journal **ret_journal) {
     gate_init(&j->gate);
     journal_err err = parts_make(j, opt) ? journal_begin(j) : JOURNAL_ERR_SYSTEM;
     if (err != JOURNAL_OK) {
+        diag_error("the journal cannot be opened", DIAG_STR("dir", opt->dir),
+                   DIAG_STR("reason", journal_err_name(err)));
         journal_close(j);
         return err;
     }
