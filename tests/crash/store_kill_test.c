@@ -15,6 +15,7 @@
 #define KILLS 200u
 #define KILLS_MAX 5000u
 #define ROUND_US_MAX 25000u
+#define ROUND_EVENTS_MAX 10000u /* whatever the machine's pace: the disk quota must not act */
 
 static uint32_t kills = KILLS;
 static uint64_t *ok; /* shared with the children: events returned OK, by round */
@@ -23,7 +24,7 @@ static _Noreturn void child_record(const char *dir, uint32_t round) {
     wadi *w = lane_open(dir, 10);
     if (w == NULL)
         _exit(2);
-    for (uint64_t i = 0;; i++) {
+    for (uint64_t i = 0; i < ROUND_EVENTS_MAX; i++) {
         wadi_err err = lane_track(w, round, i, NULL);
         if (err == WADI_OK)
             *(volatile uint64_t *)&ok[round] = i + 1;
@@ -32,6 +33,8 @@ static _Noreturn void child_record(const char *dir, uint32_t round) {
         if (i % 64 == 0 && wadi_flush(w) != WADI_OK)
             _exit(3);
     }
+    for (;;)
+        pause();
 }
 
 static void round_run(const char *dir, uint32_t round) {

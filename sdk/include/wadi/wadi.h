@@ -232,7 +232,7 @@ typedef enum wadi_drop {
  * is empty, over the life of the store. */
 typedef struct wadi_stats {
     size_t struct_size;       /* set by WADI_STATS_INIT */
-    uint64_t accepted;        /* wadi_track returned OK, this handle */
+    uint64_t accepted;        /* wadi_track returned OK, this handle; counted when it leaves the ring */
     uint64_t refused_full;    /* WADI_ERR_FULL */
     uint64_t refused_invalid; /* WADI_ERR_INVALID, WADI_ERR_TOO_LARGE */
     uint64_t assigned;        /* numbers given, over the store's life */

@@ -75,8 +75,18 @@ static wadi_err err_map(int error) {
     }
 }
 
-/* Opens directory `name` below `parent_fd`, making it if need be; a new name is synced before anything relies
- * on it. */
+/* The name of a new directory, too, must survive a power cut. A parent that may be searched and not read
+ * cannot be synced: then the file system has the last word. */
+static wadi_err parent_sync(int fd) {
+    int parent_fd = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (parent_fd < 0)
+        return errno == EACCES ? WADI_OK : err_map(errno);
+    wadi_err err = fsync(parent_fd) != 0 ? err_map(errno) : WADI_OK;
+    close(parent_fd);
+    return err;
+}
+
+/* Opens directory `name` below `parent_fd`, making it if need be. */
 static wadi_err dir_open(int parent_fd, const char *name, int *ret_fd) {
     bool made = mkdirat(parent_fd, name, 0700) == 0;
     if (!made && errno != EEXIST)
@@ -84,13 +94,12 @@ static wadi_err dir_open(int parent_fd, const char *name, int *ret_fd) {
     int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return err_map(errno);
-    if (made && parent_fd != AT_FDCWD && fsync(parent_fd) != 0) {
-        int error = errno;
+    wadi_err err = made ? parent_sync(fd) : WADI_OK;
+    if (err == WADI_OK)
+        *ret_fd = fd;
+    else
         close(fd);
-        return err_map(error);
-    }
-    *ret_fd = fd;
-    return WADI_OK;
+    return err;
 }
 
 static wadi_err lock_take(wdi_lane *lane) {

@@ -77,6 +77,8 @@ static wadi_err lane_begin(wadi *w) {
         err = ring_recover(w, &ring_start);
     if (err == WADI_OK)
         err = run_begin(w, ring_start);
+    if (err == WADI_OK && fsync(w->lane.dir_fd) != 0) /* the names of new files */
+        err = WADI_ERR_IO;
     return err;
 }
 

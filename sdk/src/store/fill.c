@@ -4,14 +4,18 @@
 #include <string.h>
 
 /* Of the map, the larger of the two: what settling, dropping and the note of what is sent need, since they
- * write, too, and LMDB reuses pages only two transactions later. */
+ * write, too, and LMDB reuses pages only two transactions later. What an earlier run left may take half of
+ * it. */
 #define RESERVE_PERCENT 10u
-#define RESERVE_BYTES (192u * 1024u)
+#define RESERVE_BYTES (256u * 1024u)
+
+static uint64_t reserve_bytes(const wdi_store *s) {
+    uint64_t part = base_lmdb_map_bytes(s->env) / 100 * RESERVE_PERCENT;
+    return part > RESERVE_BYTES ? part : RESERVE_BYTES;
+}
 
 bool wdi_store_is_full(const wdi_store *s) {
-    uint64_t map = base_lmdb_map_bytes(s->env);
-    uint64_t reserve = map / 100 * RESERVE_PERCENT;
-    return s->used_bytes + (reserve > RESERVE_BYTES ? reserve : RESERVE_BYTES) > map;
+    return s->used_bytes + reserve_bytes(s) > base_lmdb_map_bytes(s->env);
 }
 
 /* ---- the chunk at hand -------------------------------------------------------------------------- */
@@ -81,7 +85,10 @@ wadi_err wdi_store_begin(wdi_store *s) {
     return wdi_store_is_full(s) ? full_note(s, WADI_ERR_DISK_FULL) : fill_begin(s);
 }
 
-wadi_err wdi_store_begin_recovery(wdi_store *s) { return fill_begin(s); }
+wadi_err wdi_store_begin_recovery(wdi_store *s) {
+    bool full = s->used_bytes + reserve_bytes(s) / 2 > base_lmdb_map_bytes(s->env);
+    return full ? WADI_ERR_DISK_FULL : fill_begin(s);
+}
 
 wadi_err wdi_store_put_event(wdi_store *s, const uint8_t *event, size_t n, uint32_t crc,
                              wadi_priority priority, uint64_t ring_end) {

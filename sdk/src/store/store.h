@@ -67,8 +67,7 @@ WADI_NODISCARD wadi_err wdi_store_run_begin(wdi_store *s, const wire_run *run, u
  * WADI_ERR_DISK_FULL: the map is full even of tombstones, or the file system is; nothing is lost, try later.
  */
 WADI_NODISCARD wadi_err wdi_store_begin(wdi_store *s);
-WADI_NODISCARD wadi_err
-wdi_store_begin_recovery(wdi_store *s);     /* may use the reserve: the ring must be emptied */
+WADI_NODISCARD wadi_err wdi_store_begin_recovery(wdi_store *s); /* may use of the reserve */
 bool wdi_store_is_full(const wdi_store *s); /* begin refuses, until something is settled or dropped */
 WADI_NODISCARD wadi_err wdi_store_put_event(wdi_store *s, const uint8_t *event, size_t n, uint32_t crc,
                                             wadi_priority priority, uint64_t ring_end);
