@@ -93,7 +93,8 @@ size_t wire_event_size(const wire_event *ev) {
         return 0;
     size_t keys = 0, ints = 0, doubles = 0, texts = 0;
     bool bad = false;
-    for (const wire_prop *prop = ev->props, *end = prop + ev->n_props; prop != end; prop++) {
+    for (size_t i = 0; i < ev->n_props; i++) { /* by index: nothing may be added to a NULL list */
+        const wire_prop *prop = &ev->props[i];
         keys += small_size(prop->key_id << 3 | prop->type);
         if (prop->key_id == 0) {
             texts += text_size(prop->key_len);

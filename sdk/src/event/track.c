@@ -136,9 +136,9 @@ static inline bool text_intern(wdi_tracker *tracker, const char *string, uint32_
 /* `bytes_max` grows by what the properties take at most. 256 of them, of at most 4 GiB, fit its 64 bits. */
 static inline bool props_convert(wdi_tracker *tracker, const wadi_event *ev, wire_prop *out,
                                  uint64_t *bytes_max) {
-    const wadi_prop *prop = ev->props, *end = prop + ev->n_props;
     uint64_t sum = 0;
-    for (; prop != end; prop++, out++) {
+    for (size_t i = 0; i < ev->n_props; i++, out++) { /* by index: nothing may be added to a NULL list */
+        const wadi_prop *prop = &ev->props[i];
         size_t bytes = 0;
         out->key = prop->key;
         if (!prop_value(prop, out, &bytes) || !text_intern(tracker, prop->key, &out->key_id, &out->key_len))

@@ -3,6 +3,7 @@ misbehave in every way that the network knows. And what runs wadi-send against i
 
 import collections
 import contextlib
+import datetime
 import gzip
 import hashlib
 import os
@@ -333,6 +334,11 @@ def derived_stream(stream, seq, chain):
 
 
 # ---- wadi-send ----------------------------------------------------------------------------------
+
+
+def unix_us(text):
+    moment = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return (moment - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)) // datetime.timedelta(microseconds=1)
 
 
 class SendTest(unittest.TestCase):

@@ -1,25 +1,13 @@
 """wadi-send: what goes in arrives as it was, and what cannot is said."""
 
 import array
-import csv
-import datetime
 import fcntl
-import gzip
-import io
-import os
 import signal
 import subprocess
 import termios
 import unittest
 
-from fake_collector import DEADLINE_S, SOURCE, WADI_SEND, FakeCollector, SendTest, eventually
-
-VISITS = f"{SOURCE}/../shared/data/web-visits.csv.gz"
-
-
-def unix_us(text):
-    moment = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return (moment - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)) // datetime.timedelta(microseconds=1)
+from fake_collector import DEADLINE_S, WADI_SEND, FakeCollector, SendTest, eventually, unix_us
 
 
 class Arguments(SendTest):
@@ -152,19 +140,6 @@ class Lines(SendTest):
         self.send(None, "--csv", stdin=b"a,,b\n1,2,3\n", expect=65)
         self.send(None, "--csv", "--time-column", "when", stdin=b"a\n1\n", expect=65)
         self.send(None, "--csv", stdin=b"", expect=0)
-
-    @unittest.skipUnless(os.path.exists(VISITS), "the data set ../shared/data/web-visits.csv.gz is not here")
-    def test_csv_of_real_visits_arrives_cell_by_cell(self):
-        """Through a ring of 64 KiB: wadi-send waits where it is full."""
-        with gzip.open(VISITS) as file:
-            text = file.read()
-        with FakeCollector() as collector:
-            self.acked(collector, "--ring-bytes", "64K", "--csv", stdin=text)
-            rows = list(csv.DictReader(io.StringIO(text.decode(), newline="")))
-            self.assertEqual(len(collector.delivered), len(rows))
-            for event, row in zip(collector.delivered, rows):
-                self.assertEqual(event.time_us, unix_us(row.pop("time")))
-                self.assertEqual(event.properties, row)
 
 
 class Waiting(SendTest):
