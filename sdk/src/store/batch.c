@@ -105,8 +105,8 @@ static wadi_err definitions_list(pick *p) {
 static void pick_dropped(pick *p, uint64_t number, const wdi_chunk_entry *e) {
     wdi_picker *picker = &p->s->picker;
     wire_batch_head *head = &p->batch.head;
-    wire_dropped *last = head->n_dropped > 0 ? &picker->dropped[head->n_dropped - 1] : NULL;
-    if (last == NULL || last->reason != e->reason || last->first_seq + last->n != number) {
+    wire_dropped *last = &picker->dropped[head->n_dropped > 0 ? head->n_dropped - 1 : 0];
+    if (head->n_dropped == 0 || last->reason != e->reason || last->first_seq + last->n != number) {
         if (head->n_dropped == WDI_BATCH_DROPPED_MAX) {
             p->full = true;
             return;

@@ -210,7 +210,7 @@ void wdi_store_ring_tail_set(wdi_store *s, uint64_t ring_tail) { s->ring_tail = 
 const wdi_dropped_log *wdi_store_dropped_log(const wdi_store *s) { return &s->dropped_log; }
 
 static wadi_err owed_ticket_find(wdi_store *s, uint64_t *ret_ticket) {
-    wdi_chunk chunk;
+    wdi_chunk chunk = {.first = 0};
     bool found = false;
     const wdi_stream *oldest = NULL;
     for (uint32_t i = 0; i < s->state.n_streams && oldest == NULL; i++)
