@@ -98,6 +98,9 @@ class Collector:
             await asyncio.sleep(POLL_S)
         self._died, self._is_down = died, False
 
+    def signal(self, number):
+        self._process.signal(number)
+
     async def crash(self):
         """kill -9."""
         self.kills += 1

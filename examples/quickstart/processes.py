@@ -18,6 +18,10 @@ class Process:
         self._pidfd = os.pidfd_open(self._popen.pid)
         Process.running.add(self)
 
+    @property
+    def pid(self):
+        return self._popen.pid
+
     def signal(self, number):
         if self in Process.running:
             os.kill(self._popen.pid, number)  # not awaited yet, so the pid is still its own

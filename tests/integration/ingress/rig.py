@@ -92,6 +92,8 @@ class Ack:
                 fields[key >> 3], at = data[at : at + n], at + n
         self.status = fields.get(1, 0)
         self.agreed_through = fields.get(2, 0)
+        self.next_seq = fields.get(3, 0)
+        self.chain = fields.get(4, 0)
         self.collector = fields.get(5, b"").decode()
         self.received_us = fields.get(6, 0) >> 1
         self.sent_us = fields.get(7, 0) >> 1

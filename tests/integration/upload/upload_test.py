@@ -6,7 +6,7 @@ import socket
 import time
 import unittest
 
-from fake_collector import (FORK, REFUSED, RETRY, REWIND, TOO_LARGE, UNAUTHORIZED, FakeCollector, SendTest, ack, close,
+from fake_collector import (FORK, REFUSED, RETRY, REWIND, SOURCE, TOO_LARGE, UNAUTHORIZED, FakeCollector, SendTest, ack, close,
                             cut, derived_stream, eventually, http, silent, slowly, take)
 
 TOO_MANY = 30
@@ -173,6 +173,11 @@ class Answers(SendTest):
             before, at = (collector.chains[first.stream, seq] for seq in (41, 42))
             self.assertEqual((second.first_seq, second.low, second.chain), (41, 41, before))
             self.assertEqual(second.stream, derived_stream(first.stream, 41, at))
+
+    def test_derived_stream_is_as_the_page_says(self):
+        with open(f"{SOURCE}/schemas/README.md", encoding="utf-8") as page:
+            derived = derived_stream(bytes(range(16)), 2, 0x6C5AFF5430D7D65B)  # of its three events
+            self.assertIn(f"the new stream is `{derived.hex()}`", page.read())
 
     def test_unauthorized_keeps_everything(self):
         with FakeCollector([ack(UNAUTHORIZED, 401)]) as collector:
