@@ -1,21 +1,32 @@
-"""kill -9 at random moments under load. What was acknowledged stands in the files, once and in order."""
+"""kill -9 at random moments under load, while it starts too, with other settings each time, and clean stops in
+between. What was acknowledged stands in the files, once and in order."""
 
 import random
 
 import rig
 
-LOAD_S = 0.35  # at most so long after a start
+LOAD_S = 0.35  # at most so long after it listens …
+START_S = 0.06  # … or so long after it was started
+CHOICES = {"window": ("1s", "2s", "1500ms"), "roll_bytes": ("4KiB", "128KiB", "8MiB"), "threads": (1, 2, 3),
+           "max_pending": ("1MiB", "64MiB")}
 
 
 def kill_once(collector, devices, chance, number):
-    """Some die before they have answered anything: while they recover."""
     rig.time.sleep(chance.uniform(0, LOAD_S))
     if not collector.is_alive():
         raise rig.Failure(f"died by itself before kill {number}\n{collector.log_end()}")
-    collector.kill()
     if devices.process.poll() is not None:
         devices.end()
         raise rig.Failure("the devices ended by themselves")
+    if chance.random() < 0.1:
+        collector.stop()
+    else:
+        collector.kill()
+    if chance.random() < 0.2:
+        collector.begin()
+        rig.time.sleep(chance.uniform(0, START_S))
+        collector.kill()
+    collector.configure(**{name: chance.choice(values) for name, values in CHOICES.items()})
     collector.start()
 
 

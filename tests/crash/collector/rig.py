@@ -31,10 +31,12 @@ listen: 127.0.0.1:0
 admin: {{listen: 127.0.0.1:0}}
 tls: {{cert_file: {work}/server.pem, key_file: {work}/server.key}}
 journal: {{dir: {journal}, max_bytes: {max_bytes}, keep: 2s, keep_bytes: 1MiB}}
-order: {{window: 1s}}
+ingress: {{threads: {threads}}}
+order: {{window: {window}, max_pending: {max_pending}}}
 sinks:
-  - {{name: files, type: file, path: {events}, compression: none, roll_bytes: 128KiB, roll_interval: 200ms}}
+  - {{name: files, type: file, path: {events}, compression: none, roll_bytes: {roll_bytes}, roll_interval: 200ms}}
 """
+SETTINGS = {"max_bytes": "256MiB", "threads": 2, "window": "1s", "max_pending": "64MiB", "roll_bytes": "128KiB"}
 
 
 class Failure(Exception):
@@ -93,23 +95,30 @@ def run(test):
 class Collector:
     """The process; started any number of times."""
 
-    def __init__(self, work, place, max_bytes="256MiB", journal=None, events=None):
+    def __init__(self, work, place, journal=None, events=None, **settings):
         self.work, self.process, self.env = pathlib.Path(work), None, {}
         self.journal = pathlib.Path(journal or f"{place}/journal")
         self.events = pathlib.Path(events or f"{place}/events")
         self.config, self.log = self.work / "collector.yaml", self.work / "log"
-        self.port_file, self.starts = self.work / "port", 0
-        self.config.write_text(
-            CONFIG.format(work=work, journal=self.journal, events=self.events, max_bytes=max_bytes))
+        self.port_file = self.work / "port"
+        self.configure(**settings)
         certificate_make(self.work)
 
-    def start(self):
+    def configure(self, **settings):
+        """Takes effect with the next start."""
+        places = {"work": self.work, "journal": self.journal, "events": self.events}
+        self.config.write_text(CONFIG.format(**places, **{**SETTINGS, **settings}))
+
+    def begin(self):
+        """Starts it, and does not wait until it listens."""
         log = open(self.log, "ab")
         self.begun = log.tell()
         self.process = subprocess.Popen([COLLECTOR, "--config", self.config], stderr=log,
                                         env={**os.environ, **self.env})
         log.close()
-        self.starts += 1
+
+    def start(self):
+        self.begin()
         port = eventually(lambda: self._port("listening"), "the collector listens")
         self.admin = self._port('"admin listening"')
         fresh = self.work / "port.new"
