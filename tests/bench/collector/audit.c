@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <zstd.h>
+
 #include "load.h"
 #include "sdk/src/base/crc32c.h"
 
@@ -95,19 +97,64 @@ static partition *partition_of(auditing *a, const object *o) {
     return p;
 }
 
-static void lines_audit(auditing *a, const object *o, partition *p, const char *data, size_t n) {
+static void lines_audit(auditing *a, partition *p, const char *data, size_t n) {
     char last_time[TIME_CHARS + 1] = "";
     const char *at = data, *end = data + n;
-    uint64_t before = a->result.lines;
     while (at < end) {
         const char *line_end = memchr(at, '\n', (size_t)(end - at));
         line_end = line_end ? line_end : end;
         line_audit(a, at, (size_t)(line_end - at), p, last_time);
         at = line_end + 1;
     }
+}
+
+/* malloc; NULL: not whole. The frame does not say how much is in it. */
+static char *zstd_expand(const char *data, size_t n, size_t *ret_n) {
+    ZSTD_DCtx *zstd = ZSTD_createDCtx();
+    ZSTD_inBuffer in = {data, n, 0};
+    size_t room = 16 * n + 65536, left = 1;
+    ZSTD_outBuffer out = {malloc(room), room, 0};
+    while (zstd && out.dst && left != 0 && !ZSTD_isError(left) && (in.pos < n || out.pos == out.size)) {
+        if (out.pos == out.size) {
+            char *grown = realloc(out.dst, out.size *= 2);
+            if (!grown)
+                break;
+            out.dst = grown;
+        }
+        left = ZSTD_decompressStream(zstd, &out, &in);
+    }
+    ZSTD_freeDCtx(zstd);
+    if (left == 0 && in.pos == n) {
+        *ret_n = out.pos;
+        return out.dst;
+    }
+    free(out.dst);
+    return NULL;
+}
+
+static bool ends_with(const char *path, const char *end) {
+    size_t n = strlen(path), end_n = strlen(end);
+    return n >= end_n && memcmp(path + n - end_n, end, end_n) == 0;
+}
+
+static bool bytes_audit(auditing *a, const object *o, partition *p, const char *data, size_t n) {
+    uint64_t before = a->result.lines;
+    if (ends_with(o->path, ".zst")) {
+        size_t expanded_n = 0;
+        char *expanded = zstd_expand(data, n, &expanded_n);
+        if (!expanded) {
+            fprintf(stderr, "audit: not whole: %s\n", o->path);
+            return false;
+        }
+        lines_audit(a, p, expanded, expanded_n);
+        free(expanded);
+    } else {
+        lines_audit(a, p, data, n);
+    }
     if (a->opt->objects)
         fprintf(a->opt->objects, "%s %zu %" PRIu32 " %" PRIu64 "\n", o->path + strlen(a->opt->dir) + 1, n,
                 base_crc32c(0, data, n), a->result.lines - before);
+    return true;
 }
 
 static bool object_audit(auditing *a, const object *o) {
@@ -123,10 +170,10 @@ static bool object_audit(auditing *a, const object *o) {
         perror(o->path);
         return false;
     }
-    lines_audit(a, o, p, data, n);
+    bool ok = bytes_audit(a, o, p, data, n);
     if (data)
         munmap(data, n);
-    return true;
+    return ok;
 }
 
 static bool name_parse(object *o) {
@@ -144,8 +191,7 @@ static bool name_parse(object *o) {
 static int object_add(const char *path, const struct stat *st, int kind, struct FTW *ftw) {
     (void)st;
     (void)ftw;
-    size_t n = strlen(path);
-    if (kind != FTW_F || n < 6 || strcmp(path + n - 6, ".jsonl") != 0)
+    if (kind != FTW_F || !(ends_with(path, ".jsonl") || ends_with(path, ".jsonl.zst")))
         return 0;
     auditing *a = current;
     object *grown = realloc(a->objects, (a->n_objects + 1) * sizeof *grown);

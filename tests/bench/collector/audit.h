@@ -12,7 +12,7 @@ typedef struct audit_stream {
 } audit_stream;
 
 typedef struct audit_options {
-    const char *dir;             /* every *.jsonl below it, named <collector>-<start>-<sink>-<epoch>-<part> */
+    const char *dir;             /* every *.jsonl[.zst] below it, named <collector>-<start>-<sink>-<epoch>-<part> */
     const audit_stream *streams; /* by the number that load_stream_of finds */
     uint32_t n_streams;
     FILE *objects; /* NULL, or gets a line "name bytes crc32c events" of every file */

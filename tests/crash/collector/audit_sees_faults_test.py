@@ -34,7 +34,7 @@ def foreign_file(events):
 
 def commit_change(name, value):
     def damage(events):
-        path = sorted((events / rig.MANIFESTS).glob("*.commit"))[0]
+        path = sorted(rig.manifests_of(events).glob("*.commit"))[0]
         commit = json.loads(path.read_text())
         commit["objects"][0][name] = value
         path.write_text(json.dumps(commit))
@@ -49,9 +49,9 @@ DAMAGES = {
     "a file without a commit": foreign_file,
     "a wrong checksum": commit_change("crc32c", 1),
     "a wrong size": commit_change("bytes", 1),
-    "a commit too few": lambda events: sorted((events / rig.MANIFESTS).glob("*.commit"))[0].unlink(),
-    "an intent left": lambda events: (events / rig.MANIFESTS / "000000000001.intent").touch(),
-    "a file left aside": lambda events: (events / rig.MANIFESTS / "aside/0").touch(),
+    "a commit too few": lambda events: sorted(rig.manifests_of(events).glob("*.commit"))[0].unlink(),
+    "an intent left": lambda events: (rig.manifests_of(events) / "000000000001.intent").touch(),
+    "a file left aside": lambda events: (rig.manifests_of(events) / "aside/0").touch(),
 }
 
 

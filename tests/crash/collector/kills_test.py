@@ -1,5 +1,5 @@
 """kill -9 at random moments under load, while it starts too, with other settings each time, and clean stops in
-between. What was acknowledged stands in the files, once and in order."""
+between. What was acknowledged stands in the files of both sinks, once and in order."""
 
 import random
 
@@ -34,7 +34,7 @@ def main():
     args = rig.arguments(kills=12)
     chance = random.Random(args.seed)
     with rig.Work() as work:
-        collector, devices = work.parts(args.seed)
+        collector, devices = work.parts(args.seed, packed=True)
         collector.start()
         devices.start()
         for number in range(args.kills):

@@ -23,7 +23,6 @@ DEVICES = BUILD / "tests/crash/collector/wadi-crash-devices"
 AUDIT = BUILD / "tests/crash/collector/wadi-crash-audit"
 DEADLINE_S = 60  # for anything that is going to happen
 PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
-MANIFESTS = "_wadi/crash/files"
 
 CONFIG = """\
 id: crash
@@ -35,6 +34,10 @@ ingress: {{threads: {threads}}}
 order: {{window: {window}, max_pending: {max_pending}}}
 sinks:
   - {{name: files, type: file, path: {events}, compression: none, roll_bytes: {roll_bytes}, roll_interval: 200ms}}
+"""
+# A second sink, with an order of its own.
+PACKED = """\
+  - {{name: packed, type: file, path: {packed}, compression: zstd, window: 3s, roll_interval: 700ms}}
 """
 SETTINGS = {"max_bytes": "256MiB", "threads": 2, "window": "1s", "max_pending": "64MiB", "roll_bytes": "128KiB"}
 
@@ -95,30 +98,38 @@ def run(test):
 class Collector:
     """The process; started any number of times."""
 
-    def __init__(self, work, place, journal=None, events=None, **settings):
+    def __init__(self, work, place, journal=None, events=None, packed=False, **settings):
         self.work, self.process, self.env = pathlib.Path(work), None, {}
         self.journal = pathlib.Path(journal or f"{place}/journal")
         self.events = pathlib.Path(events or f"{place}/events")
         self.config, self.log = self.work / "collector.yaml", self.work / "log"
         self.port_file = self.work / "port"
+        self.sinks = {"files": self.events}
+        if packed:
+            self.sinks["packed"] = pathlib.Path(f"{place}/packed")
         self.configure(**settings)
         certificate_make(self.work)
 
     def configure(self, **settings):
         """Takes effect with the next start."""
-        places = {"work": self.work, "journal": self.journal, "events": self.events}
-        self.config.write_text(CONFIG.format(**places, **{**SETTINGS, **settings}))
+        text = CONFIG + (PACKED if "packed" in self.sinks else "")
+        places = {"work": self.work, "journal": self.journal, "events": self.events, **self.sinks}
+        self.config.write_text(text.format(**places, **{**SETTINGS, **settings}))
 
-    def begin(self):
-        """Starts it, and does not wait until it listens."""
+    def begin(self, under=()):
+        """Starts it, `under` another program if one is named, and does not wait until it listens."""
         log = open(self.log, "ab")
         self.begun = log.tell()
-        self.process = subprocess.Popen([COLLECTOR, "--config", self.config], stderr=log,
+        self.process = subprocess.Popen([*under, COLLECTOR, "--config", self.config], stderr=log,
                                         env={**os.environ, **self.env})
         log.close()
 
     def start(self):
         self.begin()
+        self.listen()
+
+    def listen(self):
+        """Waits until it does, and tells the devices where."""
         port = eventually(lambda: self._port("listening"), "the collector listens")
         self.admin = self._port('"admin listening"')
         fresh = self.work / "port.new"
@@ -234,11 +245,15 @@ class Devices:
 # ---- the files -----------------------------------------------------------------------------------
 
 
-class Commits:
-    """The commits of the sink, each read once."""
+def manifests_of(events, sink="files"):
+    return pathlib.Path(events) / "_wadi/crash" / sink
 
-    def __init__(self, events):
-        self.dir, self.known = pathlib.Path(events) / MANIFESTS, {}
+
+class Commits:
+    """The commits of a sink, each read once."""
+
+    def __init__(self, events, sink="files"):
+        self.dir, self.known = manifests_of(events, sink), {}
 
     def read(self):
         for path in sorted(self.dir.glob("*.commit")):
@@ -257,9 +272,9 @@ class Commits:
         return sum(commit["events"] for commit in self.read())
 
 
-def manifests_check(events, listing):
+def manifests_check(events, sink, listing):
     """Every object is named by one commit, which tells its size and checksum; nothing else lies around."""
-    commits = Commits(events)
+    commits = Commits(events, sink)
     epochs = [commit["epoch"] for commit in commits.read()]
     if sorted(epochs) != list(range(1, len(epochs) + 1)):
         raise Failure(f"the epochs have holes: {sorted(epochs)}")
@@ -282,25 +297,31 @@ def manifests_check(events, listing):
 
 
 def audit(collector, devices):
-    """Everything acknowledged stands in the files, once and in order. Gives the audit's counts."""
+    """Everything acknowledged stands in the files of each sink, once and in order. Gives the last one's counts."""
+    for sink, events in collector.sinks.items():
+        counts = sink_audit(collector, devices, sink, events)
+    return counts
+
+
+def sink_audit(collector, devices, sink, events):
     listing = collector.work / "objects"
-    done = subprocess.run([AUDIT, collector.events, devices.notes, listing], stdout=subprocess.PIPE, text=True)
+    done = subprocess.run([AUDIT, events, devices.notes, listing], stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
-        raise Failure("the files could not be read")
+        raise Failure(f"the files of {sink} could not be read")
     counts = json.loads(done.stdout)
     wrong = {name: counts[name] for name in ("lost", "duplicated", "foreign", "misordered") if counts[name]}
     if wrong:
-        raise Failure(f"{wrong} of {counts}")
-    manifests_check(collector.events, listing)
+        raise Failure(f"{sink}: {wrong} of {counts}")
+    manifests_check(events, sink, listing)
     return counts
 
 
 def settle(collector, devices, deadline_s=DEADLINE_S):
-    """With the devices finished: waits until the sink has committed every event, stops the collector and
-    audits its files."""
-    acked, commits = devices.acked(), Commits(collector.events)
-    until = time.monotonic() + deadline_s
-    while commits.events() < acked and time.monotonic() < until:
+    """With the devices finished: waits until the sinks have committed every event, stops the collector and
+    audits their files."""
+    acked, until = devices.acked(), time.monotonic() + deadline_s
+    sinks = [Commits(events, sink) for sink, events in collector.sinks.items()]
+    while min(commits.events() for commits in sinks) < acked and time.monotonic() < until:
         if not collector.is_alive():
             raise Failure(f"the collector died by itself: {collector.process.returncode}\n{collector.log_end()}")
         time.sleep(0.02)

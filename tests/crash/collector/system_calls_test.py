@@ -1,8 +1,8 @@
-"""kill -9 before every system call of one journal commit, or of one epoch. After each: a new start, the rest of
-the events, and the audit.
+"""kill -9 before every system call of one journal commit, of one epoch, or of the recovery of an epoch whose intent
+stands. After each: a new start, the rest of the events, and the audit.
 
-strace counts the calls of the one thread that does the work, each kind for itself, and kills the process before
-call n of a kind; n rises until the operation ends without being killed."""
+strace counts the calls of each thread, each kind for itself, and kills the process before call n of a kind; n rises
+from 1 until the operation ends without being killed."""
 
 import random
 import subprocess
@@ -14,16 +14,21 @@ CALLS = {
     "journal": ("lseek", "pwrite64", "pwritev", "write", "writev", "fdatasync", "fsync", "msync", "ftruncate"),
     "sink": ("openat", "mkdirat", "write", "pwrite64", "ftruncate", "fdatasync", "fsync", "renameat", "renameat2",
              "unlinkat"),
+    "recovery": ("mkdirat", "write", "writev", "pwrite64", "ftruncate", "fdatasync", "fsync", "renameat", "unlinkat"),
 }
 OFTEN = 60  # more calls of a kind than one operation makes
 
 
+def killing(call, n):
+    """strace's arguments that kill before the n-th call of a kind."""
+    return ["-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={n}"]
+
+
 class Trap:
-    """Kills the collector before the n-th call of a kind by one of its threads."""
+    """Waits for the n-th call of a kind by one of the collector's threads."""
 
     def __init__(self, collector, thread, call, n):
-        command = ["strace", "-p", str(collector.thread(thread)), "-o", "/dev/null", "-e", f"trace={call}",
-                   "-e", f"inject={call}:signal=SIGKILL:when={n}"]
+        command = ["strace", "-p", str(collector.thread(thread)), *killing(call, n)]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         line = self.process.stderr.readline()
         if "attached" not in line:
@@ -41,16 +46,46 @@ def is_done(thread, collector, devices):
     return thread == "journal" or rig.Commits(collector.events).events() >= devices.acked()
 
 
-def step(collector, devices, thread, call, n):
-    """True: the collector died on the way."""
+def is_over(thread, collector, devices):
+    return not collector.is_alive() or is_done(thread, collector, devices)
+
+
+def operation_break(collector, devices, thread, call, n):
+    """A batch is sent. True: the collector died on its way."""
     collector.start()
     trap = Trap(collector, thread, call, n)
     devices.start(streams=4, connections=1, batches=1, pace_ms=0)
-    rig.eventually(lambda: not collector.is_alive() or is_done(thread, collector, devices), "the operation ends")
+    rig.eventually(lambda: is_over(thread, collector, devices), "the operation ends")
     trap.close()
-    died = collector.page("/healthz")[0] != 200  # after the operation's end it may still be killed
+    return collector.page("/healthz")[0] != 200  # after the operation's end it may still be killed
+
+
+def recovery_break(collector, devices, call, n):
+    """The collector is killed when the intent stands and no file of the epoch. True: again in recovery."""
+    if not operation_break(collector, devices, "sink", "renameat", 2):
+        raise rig.Failure("not killed between intent and files")
+    collector.kill()
+    collector.begin(under=["strace", "-D", "-f", *killing(call, n)])
+    try:
+        collector.listen()
+    except rig.Failure:
+        if collector.is_alive():
+            raise
+        return True
+    rig.eventually(lambda: is_over("recovery", collector, devices), "the recovery ends")
+    died = collector.page("/healthz")[0] != 200
+    collector.kill()
+    return died
+
+
+def step(collector, devices, thread, call, n):
+    if thread == "recovery":
+        died = recovery_break(collector, devices, call, n)
+    else:
+        died = operation_break(collector, devices, thread, call, n)
     if died:
         collector.kill()
+    if not collector.is_alive():
         collector.start()
     devices.end()
     rig.settle(collector, devices)
