@@ -137,8 +137,6 @@ static wadi_err store_open(device *d, wadi_options opt) {
     opt.app = "quickstart";
     opt.app_version = WADI_VERSION;
     opt.flush_ms = 200;
-    opt.connect_timeout_ms = 3000;
-    opt.request_timeout_ms = 5000;
     opt.retry_min_ms = 100;
     opt.retry_max_ms = 1000;
     opt.diag = diag_print;
