@@ -120,8 +120,8 @@ WADI_NODISCARD wadi_err wdi_store_home(wdi_store *s, const char *collector,
                                        const uint8_t stream[WIRE_ID_BYTES], uint64_t now_us);
 
 /* Whether that id matters before anything is sent: a stream with a home has numbers that it may know already,
- * and sent to another collector they would count twice. Ask first (any request that is answered, such as an
- * empty body), then wdi_store_home. */
+ * and sent to another collector they would count twice. Ask first (any request that is answered with an
+ * Ack), then wdi_store_home. */
 bool wdi_store_wants_home(const wdi_store *s);
 
 /* Answers. An id that the store no longer has is ignored: the answer is older than a fork.

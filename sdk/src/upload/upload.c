@@ -37,7 +37,8 @@ struct wdi_upload {
     uint32_t unsettled_turns, given_up; /* since the last settled batch */
     uint32_t numbers_max;               /* 0: no limit but the store's */
 
-    char collector[WDI_COLLECTOR_BYTES_MAX]; /* who answered last; "": nobody yet */
+    char collector[WDI_COLLECTOR_BYTES_MAX]; /* who answered last; "": nobody yet on this connection */
+    bool asking; /* what is EXCHANGING is no batch, but the question who is there */
     wdi_batch_maker maker;
     wdi_batch_out out; /* in flight while EXCHANGING */
     uint64_t left_boot_us;
@@ -260,20 +261,30 @@ static wadi_err ack_note(wdi_upload *u, wdi_verdict verdict, const wire_ack *ack
     if (err != WADI_OK || ack->collector[0] == '\0')
         return err;
     memcpy(u->collector, ack->collector, sizeof u->collector);
-    const uint8_t *stream = verdict <= WDI_VERDICT_UNVERIFIED ? u->out.stream : NULL;
+    const uint8_t *stream = verdict <= WDI_VERDICT_UNVERIFIED && !u->asking ? u->out.stream : NULL;
     return wdi_store_home(u->store, u->collector, stream, back_boot_us);
+}
+
+/* Any Ack with a name answers the question who is there, unless it says to stay away: what it thinks of the
+ * question is nothing to us. */
+static wdi_verdict question_judge(wdi_verdict verdict, const wire_ack *ack) {
+    if (verdict == WDI_VERDICT_RETRY || verdict == WDI_VERDICT_UNAUTHORIZED)
+        return verdict;
+    return ack->collector[0] != '\0' ? WDI_VERDICT_OK : WDI_VERDICT_NOT_ACK;
 }
 
 static wadi_err answer_take(wdi_upload *u, uint64_t now_us) {
     wire_ack ack;
     uint64_t asked_ms = 0, back_boot_us = base_boot_us();
     wdi_verdict verdict = wdi_answer_judge(u->ops->response(u->transport), &ack, &asked_ms);
+    if (u->asking)
+        verdict = question_judge(verdict, &ack);
     u->phase = PHASE_IDLE;
     u->unsettled_turns++;
     if (verdict != WDI_VERDICT_OK)
         u->stats.upload_errors++;
     wadi_err err = ack_note(u, verdict, &ack, back_boot_us);
-    if (err == WADI_OK)
+    if (err == WADI_OK && !(u->asking && verdict == WDI_VERDICT_OK))
         err = verdict_apply(u, verdict, &ack, asked_ms, now_us);
     if (err == WADI_OK && u->phase == PHASE_IDLE && u->unsettled_turns > UNSETTLED_TURNS_MAX)
         upload_back_off(u, now_us, "the collector's answers lead nowhere");
@@ -299,12 +310,19 @@ static wdi_batch_want batch_want(const wdi_upload *u) {
     return (wdi_batch_want){.collector = u->collector, .numbers_max = u->numbers_max, .refused = u->refused};
 }
 
-/* Connected: the batch is made now, with the clocks of now. */
+/* Connected: the batch is made now, with the clocks of now. Numbers that their collector may have already are
+ * shown to no other one, so with such a number the first thing to find out is who is there. */
 static wadi_err exchange_begin(wdi_upload *u, uint64_t now_us) {
+    static const uint8_t question[] = {0x08, 0x01}; /* a Batch of a version and nothing else */
     wdi_batch_want want = batch_want(u);
     u->unreachable = false;
     u->phase = PHASE_IDLE;
-    wadi_err err = wdi_batch_make(&u->maker, u->store, &want, &u->out);
+    u->asking = u->collector[0] == '\0' && wdi_store_wants_home(u->store);
+    wadi_err err = WADI_OK;
+    if (u->asking)
+        u->out = (wdi_batch_out){.body = question, .n = sizeof question};
+    else
+        err = wdi_batch_make(&u->maker, u->store, &want, &u->out);
     if (err != WADI_OK || u->out.body == NULL)
         return err;
     u->stats.uploads++;
@@ -364,7 +382,10 @@ static wadi_err upload_turn(wdi_upload *u, uint64_t now_us, bool *ret_more) {
     case PHASE_EXCHANGING:
         break;
     }
-    return transport_moved(u, u->ops->step(u->transport, now_us), now_us, ret_more);
+    wdi_transport_state state = u->ops->step(u->transport, now_us);
+    if (state == WDI_TRANSPORT_READY)
+        u->collector[0] = '\0'; /* a new connection may reach another one */
+    return transport_moved(u, state, now_us, ret_more);
 }
 
 wadi_err wdi_upload_step(wdi_upload *u, uint64_t now_us) {

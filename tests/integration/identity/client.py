@@ -9,7 +9,7 @@ import struct
 import region  # noqa: F401 (knows where rig is)
 from rig import Ack, field, number, varint  # protobuf by hand
 
-OK, REWIND, FORK, UNVERIFIED = 1, 2, 3, 4
+OK, REWIND, FORK, UNVERIFIED, REFUSED = 1, 2, 3, 4, 6
 DISK_QUOTA = 1
 M64 = (1 << 64) - 1
 

@@ -6,7 +6,7 @@ import sys
 import time
 import unittest
 
-from client import (FORK, OK, REWIND, UNVERIFIED, Device, chain_after, crc32c, event_crc, post,
+from client import (FORK, OK, REFUSED, REWIND, UNVERIFIED, Device, chain_after, crc32c, event_crc, number, post,
                     stream_after_fork)
 from region import SOURCE, RegionTest, eventually
 
@@ -160,6 +160,10 @@ class TableTest(HandMadeTest):
         self.assertEqual((marked, (await self.ledger())["resent"]), (["4", "5"], 2))
 
     # ---- whose numbers
+
+    async def test_batch_of_a_version_only_is_answered_with_the_collectors_name(self):
+        status, ack = await asyncio.to_thread(post, self.region, number(1, 1))
+        self.assertEqual((status, ack.status, ack.refused_seq, ack.collector), (400, REFUSED, 0, "quickstart"))
 
     async def test_same_numbers_of_another_stream_are_others(self):
         other = self.device.copy()

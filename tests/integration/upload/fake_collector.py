@@ -289,6 +289,9 @@ class FakeCollector:
         headers = {k.lower(): v for k, v in (line.split(": ", 1) for line in head[1:])}
         headers[":request"] = head[0]
         body = self.unpack(stream.read(int(headers["content-length"])), headers.get("content-encoding"))
+        if body == number(1, 1):  # the question who is there
+            link.sendall(ack(REFUSED, 400))
+            return True
         batch = Batch(body)
         resumed = bool(self.tls) and link.session_reused
         with self.lock:

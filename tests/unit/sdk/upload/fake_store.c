@@ -77,6 +77,8 @@ wadi_err wdi_store_home(wdi_store *s, const char *collector, const uint8_t strea
     return WADI_OK;
 }
 
+bool wdi_store_wants_home(const wdi_store *s) { return s->wants_home; }
+
 wadi_err wdi_store_settle(wdi_store *s, const uint8_t stream[WIRE_ID_BYTES], uint64_t through) {
     if (s->settle_err != WADI_OK)
         return s->settle_err;

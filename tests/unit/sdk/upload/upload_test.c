@@ -15,6 +15,7 @@
 #include <zstd.h>
 
 #define SECOND_US UINT64_C(1000000)
+#define QUESTION_BYTES 2 /* who is there? */
 
 /* ---- the scripted transport ----------------------------------------------------------------------- */
 
@@ -81,7 +82,11 @@ static wdi_transport_state line_post(void *t, const wdi_request *request, uint64
     (void)t;
     (void)now_us;
     line.posts++;
+    line.state = line.post_to;
     body_unpack(request);
+    line.last.first_seq = line.last.last_seq = 0;
+    if (line.last.n == QUESTION_BYTES)
+        return line.state;
     /* rescan: the fake store's events are not events */
     assert_int_equal(
         wire_batch_rescan(line.last.bytes, line.last.n, items, WIRE_BATCH_NUMBERS_MAX, &dict, &batch),
@@ -90,7 +95,7 @@ static wdi_transport_state line_post(void *t, const wdi_request *request, uint64
     assert_in_range(base_boot_us() - batch.clock.boot_us, 0, 100000);
     line.last.first_seq = batch.first_seq;
     line.last.last_seq = batch.last_seq;
-    return line.state = line.post_to;
+    return line.state;
 }
 
 static wdi_transport_state line_step(void *t, uint64_t now_us) {
@@ -434,6 +439,68 @@ static void test_answer_when_refused_for_what_no_batch_can_help_then_nothing_is_
     }
 }
 
+/* ---- who is there --------------------------------------------------------------------------------- */
+
+static scene *scene_that_asks(void) {
+    scene *s = scene_open(100);
+    s->store.wants_home = true;
+    sent(s, 0, 0);
+    assert_int_equal(line.last.n, QUESTION_BYTES);
+    return s;
+}
+
+static void test_step_when_numbers_may_be_known_then_asks_first_who_is_there(void **state) {
+    (void)state;
+    scene *s = scene_that_asks();
+    assert_int_equal(s->store.noted, 0);
+    wire_ack ack = ack_of(WIRE_STATUS_REFUSED);
+    answered(s, 400, &ack);
+    assert_string_equal(s->store.home, "c1");
+    assert_false(s->store.home_of_stream);
+    sent(s, 1, 100); /* known now: no second question */
+    assert_string_equal(s->store.want_collector, "c1");
+    assert_int_equal(s->store.dropped[1], 0);
+    answered_ok(s, 100);
+    assert_int_equal(s->store.low, 101);
+    scene_close(s);
+}
+
+static void test_question_when_nobody_says_who_then_nothing_is_sent(void **state) {
+    (void)state;
+    scene *s = scene_that_asks();
+    answered(s, 200, NULL);
+    assert_int_equal(s->store.noted, 0);
+    (void)waited(s, 1, SECOND_US / 2);
+    sent(s, 0, 0);
+    wire_ack ack = ack_of(WIRE_STATUS_RETRY);
+    ack.retry_after_ms = 2000;
+    answered(s, 503, &ack);
+    (void)waited(s, 2 * SECOND_US, 3 * SECOND_US);
+    sent(s, 1, 100); /* that told it, too */
+    scene_close(s);
+}
+
+static void test_connection_when_it_is_new_then_asks_again(void **state) {
+    (void)state;
+    scene *s = scene_that_asks();
+    wire_ack ack = ack_of(WIRE_STATUS_REFUSED);
+    answered(s, 400, &ack);
+    sent(s, 1, 100);
+    line.connect_to = WDI_TRANSPORT_CONNECTING;
+    line.state = WDI_TRANSPORT_FAILED;
+    line.failure = WDI_FAILURE_BROKEN;
+    scene_step(s);
+    (void)waited(s, 1, SECOND_US / 2);
+    scene_step(s);
+    line.state = WDI_TRANSPORT_READY;
+    scene_step(s);
+    assert_int_equal(line.posts, 3);
+    assert_int_equal(line.last.n, QUESTION_BYTES);
+    scene_close(s);
+}
+
+/* ---- what no batch can help ----------------------------------------------------------------------- */
+
 static void test_answer_when_unauthorized_then_waits_at_the_cap_and_keeps_all(void **state) {
     (void)state;
     scene *s = scene_open(100);
@@ -662,6 +729,9 @@ int main(void) {
         cmocka_unit_test(test_answer_when_it_is_no_ack_then_everything_is_kept),
         cmocka_unit_test(test_answer_when_an_ok_names_no_collector_or_is_cut_then_it_does_not_count),
         cmocka_unit_test(test_answer_when_refused_for_what_no_batch_can_help_then_nothing_is_dropped),
+        cmocka_unit_test(test_step_when_numbers_may_be_known_then_asks_first_who_is_there),
+        cmocka_unit_test(test_question_when_nobody_says_who_then_nothing_is_sent),
+        cmocka_unit_test(test_connection_when_it_is_new_then_asks_again),
         cmocka_unit_test(test_answer_when_unauthorized_then_waits_at_the_cap_and_keeps_all),
         cmocka_unit_test(test_answer_when_415_then_the_next_encoding),
         cmocka_unit_test(test_answer_when_too_large_then_halves_and_grows_again),
