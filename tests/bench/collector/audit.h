@@ -12,14 +12,15 @@ typedef struct audit_stream {
 } audit_stream;
 
 typedef struct audit_options {
-    const char *dir;             /* every *.jsonl[.zst] below it, named <collector>-<start>-<sink>-<epoch>-<part> */
+    const char *dir; /* every *.jsonl[.zst] below it, named <collector>-<start>-<sink>-<epoch>-<part> */
     const audit_stream *streams; /* by the number that load_stream_of finds */
     uint32_t n_streams;
     FILE *objects; /* NULL, or gets a line "name bytes crc32c events" of every file */
 } audit_options;
 
-/* `foreign`: lines that nobody sent. `misordered` is counted as DESIGN.md does, over the files in the order
- * of their epochs. */
+/* `foreign`: lines that nobody sent. `misordered`: within a file the time descends; or, over the files of a
+ * partition in the order of their epochs, an event that is not late is earlier than one before it that is not
+ * late; or, of one stream and with equal lateness, the number descends. */
 typedef struct audit_result {
     uint64_t lines, missing, twice, foreign, misordered, late;
 } audit_result;
