@@ -148,9 +148,10 @@ static sink_err sink_step(sink *s, bool *ret_more) {
     if (err != SINK_OK)
         return err;
     metrics_show(s);
-    if (s->shown.epochs != epochs_before)
+    if (s->shown.epochs != epochs_before) {
         s->opt.confirm(s->opt.confirm_context, s->opt.index, s->shown.low);
-    s->retry_ms = 0;
+        s->retry_ms = 0; /* not before: a step that only read says nothing about the disk */
+    }
     return SINK_OK;
 }
 
