@@ -31,12 +31,12 @@ def kill_once(collector, devices, chance, number):
 
 
 def main():
-    args = rig.arguments(kills=12)
+    args = rig.arguments(kills=12, streams=64, connections=8, batch_max=40, pace_ms=20)
     chance = random.Random(args.seed)
     with rig.Work() as work:
         collector, devices = work.parts(args.seed, packed=True)
         collector.start()
-        devices.start()
+        devices.start(args.streams, args.connections, batch_max=args.batch_max, pace_ms=args.pace_ms)
         for number in range(args.kills):
             kill_once(collector, devices, chance, number)
         devices.finish()
