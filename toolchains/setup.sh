@@ -14,7 +14,7 @@ packages_build=(
     nanopb libnanopb-dev liblmdb-dev libc-ares-dev libzmq3-dev libevent-dev
     libyaml-dev libjansson-dev libzstd-dev zlib1g-dev
 )
-packages_test=(g++ libcmocka-dev curl strace valgrind xfsprogs)
+packages_test=(g++ libcmocka-dev curl strace valgrind xfsprogs e2fsprogs mount)
 packages_ci=(git clang clang-tidy clang-format libclang-rt-dev cppcheck shellcheck debootstrap)
 
 # The packages of a profile that are not installed yet.

@@ -58,6 +58,7 @@ class Disk:
     """A file system whose power can be cut."""
 
     def __init__(self, work, kind):
+        rig.needs("mkfs." + kind)
         image = work.dir / "image"
         with open(image, "wb") as out:
             out.truncate(IMAGE_BYTES)

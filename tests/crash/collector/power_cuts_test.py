@@ -46,7 +46,6 @@ def loss_expected(args, work):
 def main():
     disk.namespace_enter()
     args = rig.arguments(cuts=8, fs="xfs", load_s=0.0, broken="")
-    rig.needs("mkfs." + args.fs)
     with rig.Work() as work:
         (loss_expected if args.broken else cuts)(args, work)
 

@@ -1,5 +1,5 @@
 """kill -9 before every system call of one journal commit, of one epoch, or of the recovery of an epoch whose intent
-stands. After each: a new start, the rest of the events, and the audit.
+stands. After each: a new start, the rest of the events, and the audit. With --fs, what was not synced by then is lost.
 
 strace counts the calls of each thread, each kind for itself, and kills the process before call n of a kind; n rises
 from 1 until the operation ends without being killed."""
@@ -7,6 +7,7 @@ from 1 until the operation ends without being killed."""
 import random
 import subprocess
 
+import disk
 import rig
 
 # Whatever changes a file or tells another thread of it.
@@ -60,11 +61,18 @@ def operation_break(collector, devices, thread, call, n):
     return collector.page("/healthz")[0] != 200  # after the operation's end it may still be killed
 
 
-def recovery_break(collector, devices, call, n):
+def after_death(collector, power):
+    collector.kill()
+    if power:
+        power.cut()
+        power.again()
+
+
+def recovery_break(collector, devices, power, call, n):
     """The collector is killed when the intent stands and no file of the epoch. True: again in recovery."""
     if not operation_break(collector, devices, "sink", "renameat", 2):
         raise rig.Failure("not killed between intent and files")
-    collector.kill()
+    after_death(collector, power)
     collector.begin(under=["strace", "-D", "-f", *killing(call, n)])
     try:
         collector.listen()
@@ -78,13 +86,13 @@ def recovery_break(collector, devices, call, n):
     return died
 
 
-def step(collector, devices, thread, call, n):
+def step(collector, devices, power, thread, call, n):
     if thread == "recovery":
-        died = recovery_break(collector, devices, call, n)
+        died = recovery_break(collector, devices, power, call, n)
     else:
         died = operation_break(collector, devices, thread, call, n)
     if died:
-        collector.kill()
+        after_death(collector, power)
     if not collector.is_alive():
         collector.start()
     devices.end()
@@ -92,10 +100,10 @@ def step(collector, devices, thread, call, n):
     return died
 
 
-def steps(collector, devices, args, call):
+def steps(parts, args, call):
     """How often the collector died before a call of this kind."""
     n, deaths = random.Random(f"{args.seed}{call}").randint(1, args.every), 0
-    while step(collector, devices, args.thread, call, n):
+    while step(*parts, args.thread, call, n):
         deaths += 1
         n += args.every
         if n > OFTEN:
@@ -104,12 +112,13 @@ def steps(collector, devices, args, call):
 
 
 def main():
-    args = rig.arguments(thread="journal", every=1)
-    rig.needs_root("strace")
+    disk.namespace_enter("strace")
+    args = rig.arguments(thread="journal", every=1, fs="")
     with rig.Work() as work:
-        collector, devices = work.parts(args.seed)
-        deaths = {call: steps(collector, devices, args, call) for call in CALLS[args.thread]}
-        print("thread", args.thread, "deaths", sum(deaths.values()), deaths, devices.total)
+        power = disk.Disk(work, args.fs) if args.fs else None
+        parts = (*work.parts(args.seed, power and power.dir), power)
+        deaths = {call: steps(parts, args, call) for call in CALLS[args.thread]}
+        print("thread", args.thread, "deaths", sum(deaths.values()), deaths, parts[1].total)
     if sum(deaths.values()) * args.every < len(CALLS[args.thread]):
         raise rig.Failure("hardly a call was seen")
 
