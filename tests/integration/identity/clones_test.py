@@ -5,7 +5,7 @@ import sys
 import time
 import unittest
 
-from region import NOWHERE, Device, Fleet, RegionTest, judge
+from region import NOWHERE, TRIMMED, Device, Fleet, RegionTest, judge
 
 
 class ClonesTest(RegionTest):
@@ -96,9 +96,7 @@ class ClonesTest(RegionTest):
 
 
 class TrimmedTest(RegionTest):
-    """The journal lets everything go as soon as the sink has it."""
-
-    SETTINGS = {"  keep_bytes: 128MiB": "  keep_bytes: 0\n  keep: 0s"}
+    SETTINGS = TRIMMED
 
     async def test_duplicates_that_cannot_be_told_are_marked_and_counted(self):
         fleet = Fleet(self.region)

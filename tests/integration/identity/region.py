@@ -3,6 +3,7 @@ the judge of the output files."""
 
 import asyncio
 import collections
+import logging
 import os
 import pathlib
 import shutil
@@ -26,10 +27,12 @@ from collector import HOST, Collector  # noqa: E402
 from place import Place  # noqa: E402
 from processes import Process  # noqa: E402
 
+logging.getLogger("asyncio").setLevel(logging.ERROR)  # that a callback of our own is slow is no news
 DEADLINE_S = 60
 NOWHERE = f"https://{HOST}:1"  # nobody listens there: a device that is offline
 WINDOW, ROLL = "1s", "200ms"
 SHORT = {"rate": 400, "disk_bytes": 4 << 20, "ring_bytes": 64 << 10}
+TRIMMED = {"  keep_bytes: 128MiB": "  keep_bytes: 0\n  keep: 0s"}  # the journal keeps nothing that its sink has
 FOREVER_S = 3600  # a recording that only kill -9 ends
 
 
@@ -217,7 +220,6 @@ class RegionTest(unittest.IsolatedAsyncioTestCase):
     SETTINGS = ()
 
     async def asyncSetUp(self):
-        asyncio.get_running_loop().set_debug(False)  # its warnings of slow callbacks are about our own work
         self.root = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
         self.addCleanup(Process.kill_all)
         self.region = Region(self.root / "region", self.SETTINGS)

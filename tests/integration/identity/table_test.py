@@ -8,7 +8,7 @@ import unittest
 
 from client import (FORK, OK, REFUSED, REWIND, UNVERIFIED, Device, chain_after, crc32c, event_crc, number, post,
                     stream_after_fork)
-from region import SOURCE, RegionTest, eventually
+from region import SOURCE, TRIMMED, RegionTest, eventually
 
 
 class HandMadeTest(RegionTest):
@@ -176,7 +176,7 @@ class TableTest(HandMadeTest):
 class TrimmedTableTest(HandMadeTest):
     """UNVERIFIED because the journal has let go what could be compared."""
 
-    SETTINGS = {"  keep_bytes: 128MiB": "  keep_bytes: 0\n  keep: 0s"}
+    SETTINGS = TRIMMED
 
     async def let_go(self):
         await self.settle()
