@@ -86,19 +86,20 @@ static bool sink_begin(collector *c, size_t i) {
     if (journal_reader_open(c->journal, &slot->reader) != JOURNAL_OK)
         return false;
     snprintf(slot->advanced, sizeof slot->advanced, JOURNAL_ADVANCED_FMT, (unsigned)i);
-    sink_options opt = {.name = config->name,
-                        .collector = c->config->id,
-                        .path = config->path,
-                        .index = (uint32_t)i,
-                        .order = {(int64_t)config->window_us, config->max_pending_bytes},
-                        .codec = codec_of(config->compression),
-                        .roll_bytes = config->roll_bytes,
-                        .roll_interval_us = config->roll_interval_us,
-                        .zmq = c->zmq,
-                        .advanced = slot->advanced,
-                        .source = journal_reader_source(slot->reader),
-                        .confirm = sink_confirmed,
-                        .confirm_context = c->journal};
+    sink_options opt = {
+        .name = config->name,
+        .collector = c->config->id,
+        .path = config->path,
+        .index = (uint32_t)i,
+        .order = {.window_us = (int64_t)config->window_us, .pending_bytes_max = config->max_pending_bytes},
+        .codec = codec_of(config->compression),
+        .roll_bytes = config->roll_bytes,
+        .roll_interval_us = config->roll_interval_us,
+        .zmq = c->zmq,
+        .advanced = slot->advanced,
+        .source = journal_reader_source(slot->reader),
+        .confirm = sink_confirmed,
+        .confirm_context = c->journal};
     journal_start_id(c->journal, opt.start_id);
     return sink_start(&opt, &slot->sink) == SINK_OK;
 }

@@ -42,11 +42,13 @@
     X(CONFLICT, FORK, "fork")     \
     X(CONFLICT, UNVERIFIED, "unverified")
 
-#define METRIC_VALUES_SINK_ERROR(X)     \
-    X(SINK_ERROR, IO, "io")             \
-    X(SINK_ERROR, NO_SPACE, "no_space") \
-    X(SINK_ERROR, ENCODE, "encode")     \
-    X(SINK_ERROR, CHECKPOINT, "checkpoint")
+#define METRIC_VALUES_SINK_ERROR(X)         \
+    X(SINK_ERROR, IO, "io")                 \
+    X(SINK_ERROR, NO_SPACE, "no_space")     \
+    X(SINK_ERROR, ENCODE, "encode")         \
+    X(SINK_ERROR, CHECKPOINT, "checkpoint") \
+    X(SINK_ERROR, JOURNAL, "journal")       \
+    X(SINK_ERROR, BUSY, "busy")
 
 /* Every label with a fixed list, and the name it is shown by. Two more are filled at start:
  * VERSION, by metrics_version_set, and SINK, by metrics_sink_add. */

@@ -43,7 +43,8 @@ body *body_ref(body *b);
 void body_unref(body *b);
 
 /* What an item adds to order.max_pending. */
-static inline uint64_t body_item_bytes(const wire_item *item) { return item->len + 16u; }
+#define BODY_ITEM_BYTES 16u
+static inline uint64_t body_item_bytes(const wire_item *item) { return item->len + BODY_ITEM_BYTES; }
 
 /* One past the run of tombstones with one reason that begins at `index`; index + 1 for an event. A run is
  * one thing in the output. */

@@ -9,10 +9,11 @@
 typedef struct pending {
     uint64_t position;
     int64_t next_us; /* time of the next event to leave */
-    uint64_t bytes;  /* of what is left, by body_item_bytes */
+    uint64_t bytes;  /* of what is left, by body_item_bytes, and of the batch's own part */
+    uint32_t raw;    /* memory that the open body takes */
     uint32_t left;   /* items that are left */
-    uint32_t next;   /* cursor in time order; 0 while the body is not open */
-    body *body;      /* NULL: still in the journal only */
+    uint32_t next;   /* cursor in time order */
+    body *body;      /* NULL: in the journal only */
 } pending;
 
 struct order {
@@ -128,6 +129,8 @@ static order_err pending_take(order *o, pending *p, order_key mark) {
     }
     if (p->left > 0)
         p->next_us = b->times[cursor_item(b, p->next)];
+    else
+        p->bytes = 0;
     return ORDER_OK;
 }
 
@@ -151,8 +154,10 @@ static order_err pending_add(order *o, const pending *p) {
 /* Hands o->events over and forgets the batches that have nothing left. */
 static order_err events_leave(order *o, bool late) {
     order_err err = ORDER_OK;
-    if (o->n_events > 0)
+    if (o->n_events > 0) {
+        o->source.release(o->source.context); /* taking may block for a disk: not with a snapshot in hand */
         err = o->output.take(o->output.context, o->events, o->n_events, late);
+    }
     o->n_events = 0;
     return err;
 }
@@ -188,11 +193,69 @@ static order_err events_gather(order *o, order_key mark) {
     return ORDER_OK;
 }
 
+/* Bodies that wait for later events go back to the journal, the last first, when they take too much memory.
+ */
+static void bodies_close(order *o) {
+    uint64_t open = 0;
+    for (size_t i = 0; i < o->n_pendings; i++) {
+        pending *p = &o->pendings[i];
+        open += p->body ? p->raw : 0;
+        if (open > o->opt.open_bytes_max && p->body) {
+            open -= p->raw;
+            body_unref(p->body);
+            p->body = NULL;
+        }
+    }
+}
+
+static int pending_compare(const void *a, const void *b) {
+    const pending *x = a, *y = b;
+    if (x->next_us != y->next_us)
+        return x->next_us < y->next_us ? -1 : 1;
+    return x->position < y->position ? -1 : x->position > y->position;
+}
+
+/* How far one merge may go so that the bodies it opens fit the memory: mostly to the watermark. */
+static order_err merge_mark(const order *o, order_key *ret_mark) {
+    *ret_mark = o->watermark;
+    uint64_t raw = 0;
+    size_t n = 0;
+    for (size_t i = 0; i < o->n_pendings; i++)
+        if (o->pendings[i].next_us <= o->watermark.us) {
+            raw += o->pendings[i].raw;
+            n++;
+        }
+    if (raw <= o->opt.open_bytes_max || n < 2)
+        return ORDER_OK;
+    pending *sorted = malloc(o->n_pendings * sizeof *sorted);
+    if (!sorted)
+        return ORDER_ERR_MEMORY;
+    memcpy(sorted, o->pendings, o->n_pendings * sizeof *sorted);
+    qsort(sorted, o->n_pendings, sizeof *sorted, pending_compare);
+    raw = sorted[0].raw;
+    size_t fits = 1;
+    while (fits < n && raw + sorted[fits].raw <= o->opt.open_bytes_max)
+        raw += sorted[fits++].raw;
+    if (fits < n) /* everything before the first event of the first batch that does not fit */
+        *ret_mark = (order_key){sorted[fits].next_us, sorted[fits].position - 1, UINT32_MAX};
+    if (order_key_covers(*ret_mark, o->watermark))
+        *ret_mark = o->watermark;
+    free(sorted);
+    return ORDER_OK;
+}
+
 order_err order_release(order *o) {
-    order_err err = events_gather(o, o->watermark);
-    if (err == ORDER_OK)
-        err = events_leave(o, false);
-    pendings_compact(o);
+    order_key mark;
+    order_err err;
+    do {
+        err = merge_mark(o, &mark);
+        if (err == ORDER_OK)
+            err = events_gather(o, mark);
+        if (err == ORDER_OK)
+            err = events_leave(o, false);
+        pendings_compact(o);
+        bodies_close(o);
+    } while (err == ORDER_OK && !order_key_covers(mark, o->watermark));
     return err;
 }
 
@@ -201,48 +264,88 @@ static void watermark_raise(order *o, order_key key) {
         o->watermark = key;
 }
 
-/* Where the watermark must rise to so that what is left fits: the key of the last event that has to go. */
+/* What would leave, and how much room it gives. */
+typedef struct cut {
+    order_key key;
+    uint64_t bytes;
+} cut;
+
+static int cut_compare(const void *a, const void *b) {
+    const cut *x = a, *y = b;
+    return order_key_covers(y->key, x->key) ? (order_key_covers(x->key, y->key) ? 0 : -1) : 1;
+}
+
+/* Appends a cut for everything that one batch still has, and closes it again if it was not open before. */
+static order_err cuts_add(order *o, pending *p, cut *cuts, size_t *n) {
+    bool was_open = p->body != NULL;
+    order_err err = pending_open(o, p);
+    if (err != ORDER_OK)
+        return err;
+    size_t before = *n;
+    for (uint32_t cursor = p->next; cursor < p->next + p->left;) {
+        uint32_t item = cursor_item(p->body, cursor), end = body_item_end(p->body, item);
+        cut *c = &cuts[(*n)++];
+        *c = (cut){cursor_key(p->body, cursor), 0};
+        for (; item < end; item++, cursor++)
+            c->bytes += body_item_bytes(&p->body->items[item]);
+    }
+    uint64_t items = 0;
+    for (size_t i = before; i < *n; i++)
+        items += cuts[i].bytes;
+    cuts[*n - 1].bytes += p->bytes - items; /* with its last event the batch's own part goes too */
+    if (!was_open) {
+        body_unref(p->body);
+        p->body = NULL;
+    }
+    return ORDER_OK;
+}
+
+/* The watermark rises so far that what is left fits: to the key of the last event that has to go. */
 static order_err watermark_force(order *o) {
     uint64_t target = o->opt.pending_bytes_max - o->opt.pending_bytes_max / 8;
     uint64_t bytes = o->pending_bytes;
-    for (size_t i = 0; i < o->n_pendings; i++) {
-        pending *p = &o->pendings[i], probe;
-        order_err err = pending_open(o, p);
-        probe = *p; /* only looked at: the cursor stays */
-        if (err == ORDER_OK)
-            err = pending_take(o, &probe, ORDER_KEY_END(INT64_MAX));
-        if (err != ORDER_OK)
-            return err;
+    cut *cuts = malloc(o->pending_events * sizeof *cuts);
+    size_t n = 0;
+    order_err err = cuts ? ORDER_OK : ORDER_ERR_MEMORY;
+    for (size_t i = 0; i < o->n_pendings && err == ORDER_OK; i++)
+        err = cuts_add(o, &o->pendings[i], cuts, &n);
+    if (err == ORDER_OK) {
+        qsort(cuts, n, sizeof *cuts, cut_compare);
+        for (size_t i = 0; i < n && bytes > target; i++) {
+            bytes -= cuts[i].bytes;
+            watermark_raise(o, cuts[i].key);
+        }
     }
-    order_sort(o->events, o->scratch, o->n_events);
-    for (size_t i = 0; i < o->n_events && bytes > target; i++) {
-        const order_event *e = &o->events[i];
-        for (uint32_t item = e->index, end = body_item_end(e->body, e->index); item < end; item++)
-            bytes -= body_item_bytes(&e->body->items[item]);
-        watermark_raise(o, (order_key){e->us, e->body->entry.position, e->index});
-    }
-    o->n_events = 0;
-    return order_release(o);
+    free(cuts);
+    return err == ORDER_OK ? order_release(o) : err;
 }
 
 /* ---- entries in --------------------------------------------------------------------------------- */
 
+/* What is in a batch besides its events is counted whole as long as any of them waits: nobody hides memory
+ * there. */
+static uint64_t entry_bytes(const journal_entry *entry) {
+    uint64_t own = entry->raw_bytes > entry->events_bytes ? entry->raw_bytes - entry->events_bytes : 0;
+    return own + entry->events_bytes + BODY_ITEM_BYTES * entry->n_items;
+}
+
 static pending pending_of(const journal_entry *entry) {
     return (pending){.position = entry->position,
                      .next_us = entry->min_us,
-                     .bytes = entry->events_bytes + 16ull * entry->n_items,
+                     .bytes = entry_bytes(entry),
+                     .raw = entry->raw_bytes,
                      .left = entry->n_items};
 }
 
-/* What of the entry is at or below the watermark goes to o->events in entry order; the rest is pending. */
-static order_err entry_split(order *o, const journal_entry *entry) {
+/* What of the entry is at or below `mark` goes to o->events in entry order; the rest is pending. */
+static order_err entry_split(order *o, const journal_entry *entry, order_key mark) {
     if (entry->kind != ENTRY_BATCH || entry->n_items == 0)
         return ORDER_OK;
     pending p = pending_of(entry);
-    if (entry->min_us <= o->watermark.us || o->opt.window_us == 0) {
+    if (entry->min_us <= mark.us) {
         order_err err = pending_open(o, &p);
         if (err == ORDER_OK)
-            err = pending_take(o, &p, o->opt.window_us == 0 ? ORDER_KEY_END(INT64_MAX) : o->watermark);
+            err = pending_take(o, &p, mark);
         if (err != ORDER_OK) {
             body_unref(p.body);
             return err;
@@ -264,16 +367,15 @@ order_err order_feed(order *o, const journal_entry *entry) {
         return ORDER_ERR_MISSING;
     uint64_t position = entry->position;
     int64_t received_us = entry->received_us;
-    order_err err = entry_split(o, entry); /* `entry` is not to be read after this */
-    bool late = o->opt.window_us != 0;
-    if (err == ORDER_OK)
-        err = events_leave(o, late);
+    bool windowed = o->opt.window_us != 0; /* without one everything leaves at once, and nothing is late */
+    order_err err = entry_split(o, entry, windowed ? o->watermark : ORDER_KEY_END(INT64_MAX));
+    if (err == ORDER_OK) /* `entry` is not to be read any more */
+        err = events_leave(o, windowed);
     if (err != ORDER_OK)
         return err;
     o->position = position;
     pendings_pop_exhausted(o);
-    if (o->opt.window_us != 0)
-        watermark_raise(o, ORDER_KEY_END(received_us - o->opt.window_us));
+    watermark_raise(o, ORDER_KEY_END(received_us - o->opt.window_us));
     if (o->pending_bytes <= o->opt.pending_bytes_max)
         return ORDER_OK;
     err = order_release(o);
@@ -289,12 +391,24 @@ order_err order_rebuild(order *o, uint64_t until) {
         wire_span stored;
         if (!o->source.get(o->source.context, position, &entry, &stored))
             return ORDER_ERR_MISSING;
-        order_err err = entry_split(o, entry);
+        order_err err = entry_split(o, entry, o->watermark);
         o->n_events = 0; /* they left before */
         if (err != ORDER_OK)
             return err;
         pendings_pop_exhausted(o);
+        bodies_close(o);
     }
     o->position = last;
     return ORDER_OK;
+}
+
+order_err order_settle(order *o) {
+    const journal_entry *entry;
+    wire_span stored;
+    if (o->opt.window_us != 0 || o->n_pendings == 0)
+        return ORDER_OK;
+    if (!o->source.get(o->source.context, o->position, &entry, &stored))
+        return ORDER_ERR_MISSING;
+    watermark_raise(o, ORDER_KEY_END(entry->received_us));
+    return order_release(o);
 }

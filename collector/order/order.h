@@ -42,6 +42,7 @@ typedef struct order_options {
     int64_t window_us;
     uint64_t pending_bytes_max; /* beyond it the least keys leave, down to seven eighths, and the watermark
                                    rises to each */
+    uint64_t open_bytes_max;    /* memory for bodies that are open and wait; decides nothing of what leaves */
 } order_options;
 
 /* Where an order stage stands between two entries. With the journal it is all that recovery needs. */
@@ -80,9 +81,13 @@ order *order_new(const order_options *opt, const order_mark *from, const entry_s
 void order_free(order *o);
 
 /* Reads entries from.low … from.position again and keeps what the watermark had not passed. Call once after
- * order_new, before the first feed. With `until` below from.position only the entries up to `until` count
- * (a journal restored from an older copy), and the stage goes on behind `until`. */
+ * order_new. With `until` below from.position only the entries up to `until` count (a journal restored from
+ * an older copy), and the stage goes on behind it. */
 order_err order_rebuild(order *o, uint64_t until);
+
+/* Call between order_rebuild and the first feed. Without a window nothing waits: what a wider one had left
+ * pending leaves now. */
+order_err order_settle(order *o);
 
 /* The entry behind the mark's position: late events leave, the watermark rises. What it covers leaves with
  * the next order_release, so that a run of entries costs one merge. */

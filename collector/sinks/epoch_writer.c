@@ -13,6 +13,8 @@
 #define PART_IN_ORDER 0u
 #define PART_LATE 1u
 #define PREFETCH 6u /* events ahead */
+#define HOURS_TABLE 4096u
+#define HOURS_COUNTED (HOURS_TABLE / 2)
 
 struct epoch_writer {
     sink_store store;
@@ -29,7 +31,9 @@ struct epoch_writer {
     order_event *held, *scratch; /* late events, each with a reference on its body */
     size_t n_held, held_cap;
     uint64_t held_bytes;
-    bool held_late; /* held because late, not because of hold_all */
+    bool held_late;             /* held because late, not because of hold_all */
+    int64_t hours[HOURS_TABLE]; /* of held events, each once: a table by hash */
+    size_t n_hours;
     sink_err err;
 };
 
@@ -38,6 +42,9 @@ static void held_forget(epoch_writer *w) {
         body_unref(w->held[i].body);
     w->n_held = 0;
     w->held_bytes = 0;
+    w->n_hours = 0;
+    for (size_t i = 0; i < HOURS_TABLE; i++)
+        w->hours[i] = INT64_MIN;
 }
 
 void epoch_writer_free(epoch_writer *w) {
@@ -56,6 +63,7 @@ epoch_writer *epoch_writer_new(sink_store store, epoch_naming naming, output_cod
     epoch_writer *w = calloc(1, sizeof *w);
     if (!w)
         return NULL;
+    held_forget(w);
     w->store = store;
     w->naming = naming;
     w->codec = codec;
@@ -72,6 +80,9 @@ void epoch_writer_hold_all(epoch_writer *w, bool hold) { w->hold_all = hold; }
 sink_err epoch_writer_err(const epoch_writer *w) { return w->err; }
 bool epoch_writer_empty(const epoch_writer *w) { return w->n_objects == 0 && w->n_held == 0; }
 uint64_t epoch_writer_held_bytes(const epoch_writer *w) { return w->held_bytes; }
+
+uint64_t epoch_writer_events(const epoch_writer *w) { return w->lines + w->n_held; }
+size_t epoch_writer_hours(const epoch_writer *w) { return w->n_objects + w->n_hours; }
 
 uint64_t epoch_writer_bytes(const epoch_writer *w) {
     return w->bytes + (w->open ? output_bytes(w->output) : 0);
@@ -171,6 +182,16 @@ static sink_err lines_put(epoch_writer *w, const order_event *events, size_t n, 
 
 /* ---- events in -------------------------------------------------------------------------------------- */
 
+static void hour_count(epoch_writer *w, int64_t hour) {
+    size_t i = (size_t)((uint64_t)hour * UINT64_C(0x9E3779B97F4A7C15) >> 52);
+    while (w->hours[i] != hour && w->hours[i] != INT64_MIN)
+        i = (i + 1) % HOURS_TABLE;
+    if (w->hours[i] != hour && w->n_hours < HOURS_COUNTED) {
+        w->hours[i] = hour;
+        w->n_hours++;
+    }
+}
+
 static sink_err events_hold(epoch_writer *w, const order_event *events, size_t n) {
     if (w->n_held + n > w->held_cap) {
         size_t cap = w->held_cap ? w->held_cap : 1024;
@@ -190,6 +211,7 @@ static sink_err events_hold(epoch_writer *w, const order_event *events, size_t n
     for (size_t i = 0; i < n; i++) {
         w->held[w->n_held] = events[i];
         body_ref(w->held[w->n_held++].body);
+        hour_count(w, hour_of(events[i].us));
         w->held_bytes += sizeof *events + (events[i].body != last ? events[i].body->entry.raw_bytes : 0);
         last = events[i].body;
     }

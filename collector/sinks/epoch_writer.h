@@ -29,8 +29,10 @@ void epoch_writer_hold_all(epoch_writer *w, bool hold);
 sink_err epoch_writer_err(const epoch_writer *w);
 
 bool epoch_writer_empty(const epoch_writer *w);
+uint64_t epoch_writer_events(const epoch_writer *w);     /* written aside or held */
 uint64_t epoch_writer_bytes(const epoch_writer *w);      /* stored for the objects in time order */
 uint64_t epoch_writer_held_bytes(const epoch_writer *w); /* memory that held events pin */
+size_t epoch_writer_hours(const epoch_writer *w);        /* partitions that the epoch has, about */
 
 /* Completes all objects aside and moves their descriptions, named for m->epoch and m->incarnation, and the
  * counts into *m; object i is in slot i. The writer is empty then. */

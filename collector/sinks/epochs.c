@@ -11,6 +11,7 @@
 #define RELEASE_BYTES (1u << 20) /* events read that justify a merge … */
 #define RELEASE_US 50000u        /* … or time since the last one */
 #define NO_CONFLICT UINT64_MAX
+#define HOURS_MAX 1000u /* partitions of one epoch, so that its manifest stays small */
 
 struct epochs {
     epochs_options opt;
@@ -23,7 +24,7 @@ struct epochs {
     checkpoint committed; /* what its commit says */
     checkpoint reading;   /* the starts seen by `order`; its mark is taken at the cut */
     uint64_t fed_bytes;   /* since the last release */
-    uint64_t released_us, first_us;
+    uint64_t now_us, released_us, first_us;
     bool waiting; /* first_us is set: something waits to be cut */
     epochs_stats stats;
 };
@@ -33,27 +34,31 @@ static sink_err from_order(const epochs *e, order_err err) {
         return SINK_OK;
     if (epoch_writer_err(e->writer) != SINK_OK)
         return epoch_writer_err(e->writer);
+    if (err == ORDER_ERR_MISSING)
+        return SINK_ERR_JOURNAL;
     return err == ORDER_ERR_MEMORY ? SINK_ERR_MEMORY : SINK_ERR_ENCODE;
 }
 
 /* ---- was the journal restored? ----------------------------------------------------------------------- */
 
-/* The position of the first start at or below the checkpoint that it has not seen; NO_CONFLICT. */
-static uint64_t conflict_find(const epochs *e, const checkpoint *c) {
-    uint64_t found = NO_CONFLICT;
+/* The position of the first start at or below the checkpoint that it has not seen; NO_CONFLICT. A journal
+ * that cannot be read is no answer. */
+static sink_err conflict_find(const epochs *e, const checkpoint *c, uint64_t *ret_position) {
+    uint64_t first, last;
+    e->source.range(e->source.context, &first, &last);
+    *ret_position = NO_CONFLICT;
     uint64_t position = e->source.last_start(e->source.context);
     const journal_entry *entry;
     wire_span stored;
-    while (position > 0 && e->source.get(e->source.context, position, &entry, &stored)) {
-        if (entry->kind != ENTRY_START)
-            break;
+    for (; position >= first; position = entry->prev_position) {
+        if (!e->source.get(e->source.context, position, &entry, &stored) || entry->kind != ENTRY_START)
+            return SINK_ERR_JOURNAL;
         if (checkpoint_start_known(c, position, entry->start_id))
             break; /* up to here the two histories are one */
         if (position <= c->mark.position)
-            found = position;
-        position = entry->prev_position;
+            *ret_position = position;
     }
-    return found;
+    return SINK_OK;
 }
 
 /* ---- one epoch --------------------------------------------------------------------------------------- */
@@ -115,6 +120,7 @@ static bool manifest_begin(epochs *e, manifest *ret) {
 
 sink_err epochs_flush(epochs *e) {
     sink_err err = from_order(e, order_release(e->order));
+    e->source.release(e->source.context); /* what follows blocks for the store */
     e->fed_bytes = 0;
     e->waiting = false;
     if (err != SINK_OK || epoch_writer_empty(e->writer))
@@ -134,7 +140,7 @@ static sink_err entry_feed(epochs *e, uint64_t position) {
     const journal_entry *entry;
     wire_span stored;
     if (!e->source.get(e->source.context, position, &entry, &stored))
-        return SINK_ERR_ENCODE;
+        return SINK_ERR_JOURNAL;
     if (entry->kind == ENTRY_START && !checkpoint_start_add(&e->reading, position, entry->start_id))
         return SINK_ERR_MEMORY;
     e->fed_bytes += entry->events_bytes;
@@ -157,11 +163,13 @@ static sink_err release_if_due(epochs *e, uint64_t now_us) {
 static bool cut_due(const epochs *e, uint64_t now_us) {
     return (e->waiting && now_us - e->first_us >= e->opt.roll_interval_us) ||
            epoch_writer_bytes(e->writer) >= e->opt.roll_bytes ||
-           epoch_writer_held_bytes(e->writer) >= e->opt.held_bytes_max;
+           epoch_writer_held_bytes(e->writer) >= e->opt.held_bytes_max ||
+           epoch_writer_hours(e->writer) >= HOURS_MAX;
 }
 
 sink_err epochs_step(epochs *e, uint64_t now_us, size_t entries_max, bool *ret_more) {
     uint64_t first, last;
+    e->now_us = now_us;
     e->source.range(e->source.context, &first, &last);
     uint64_t position = order_where(e->order).position;
     sink_err err = SINK_OK;
@@ -208,7 +216,9 @@ static sink_err checkpoint_load(epochs *e) {
     err = manifest_get(e, SINK_COMMIT, e->epoch, &m, &there);
     if (err != SINK_OK)
         return err;
-    return there && checkpoint_copy(&e->committed, &m.to) ? SINK_OK : SINK_ERR_CHECKPOINT;
+    if (!there || !checkpoint_copy(&e->committed, &m.to))
+        return SINK_ERR_CHECKPOINT;
+    return e->store.ops->remove_intent(e->store.self, e->epoch); /* a crash may have kept it */
 }
 
 /* An intent of a journal that was replaced: what it published is nobody's. */
@@ -232,12 +242,14 @@ static bool names_equal(const manifest *a, const manifest *b) {
 
 /* Writes the intent's epoch again, to the same bytes, from the journal. */
 static sink_err intent_replay(epochs *e, manifest *m) {
-    if (m->encoder_version != JSONL_VERSION)
-        return SINK_ERR_CHECKPOINT;
+    m->encoder_version = JSONL_VERSION; /* of another build: the same events under the same names */
+    m->order.open_bytes_max = e->opt.order.open_bytes_max;
     sink_err err = stage_begin(e, &m->from.mark, &m->order, m->codec);
     if (err != SINK_OK)
         return err;
     err = from_order(e, order_rebuild(e->order, UINT64_MAX));
+    if (err == SINK_OK)
+        err = from_order(e, order_settle(e->order));
     for (uint64_t position = m->from.mark.position; err == SINK_OK && position < m->to.mark.position;
          position++) {
         err = entry_feed(e, position + 1);
@@ -274,37 +286,54 @@ static sink_err intent_settle(epochs *e) {
         err = manifest_get(e, SINK_INTENT, e->epoch + 1, &m, &there);
     if (err != SINK_OK || !there)
         return err;
-    uint64_t first, last;
+    uint64_t first, last, conflict;
+    err = conflict_find(e, &m.to, &conflict);
+    if (err != SINK_OK)
+        return err;
     e->source.range(e->source.context, &first, &last);
-    bool foreign = m.to.mark.position > last || conflict_find(e, &m.to) != NO_CONFLICT;
-    return foreign ? intent_remove(e, &m) : intent_replay(e, &m);
+    bool foreign = m.to.mark.position > last || conflict != NO_CONFLICT;
+    bool trimmed = m.from.mark.low < first; /* while the sink was not configured */
+    return foreign || trimmed ? intent_remove(e, &m) : intent_replay(e, &m);
 }
 
-/* Goes on behind the part that the restored journal has in common with the lost one, and stores that first.
+/* Goes on where the journal and the checkpoint still meet, with entries up to `until`, and stores that first.
  */
-static sink_err restored_go_on(epochs *e, uint64_t first_foreign) {
+static sink_err gap_go_on(epochs *e, manifest_gap gap, uint64_t until) {
     uint64_t first, last;
     e->source.range(e->source.context, &first, &last);
     order_mark mark = e->committed.mark;
     mark.low = first;
+    if (mark.position < first - 1)
+        mark.position = first - 1;
     sink_err err = stage_begin(e, &mark, &e->opt.order, e->opt.codec);
     if (err == SINK_OK)
-        err = from_order(e, order_rebuild(e->order, first_foreign - 1));
+        err = from_order(e, order_rebuild(e->order, until));
     CLEANUP(manifest_fini) manifest m = {0};
     if (err != SINK_OK || !manifest_begin(e, &m))
         return err != SINK_OK ? err : SINK_ERR_MEMORY;
-    m.restored = e->stats.restored = true;
+    m.gap = e->stats.gap = gap;
     return epoch_publish(e, &m); /* no object, so no intent: there is nothing to replay */
 }
 
-static sink_err stage_resume(epochs *e) {
+static sink_err stage_place(epochs *e) {
     if (!checkpoint_copy(&e->reading, &e->committed))
         return SINK_ERR_MEMORY;
-    uint64_t conflict = conflict_find(e, &e->committed);
+    uint64_t conflict, first, last;
+    sink_err err = conflict_find(e, &e->committed, &conflict);
+    if (err != SINK_OK)
+        return err;
+    e->source.range(e->source.context, &first, &last);
     if (conflict != NO_CONFLICT)
-        return restored_go_on(e, conflict);
-    sink_err err = stage_begin(e, &e->committed.mark, &e->opt.order, e->opt.codec);
+        return gap_go_on(e, MANIFEST_GAP_RESTORED, conflict - 1);
+    if (e->committed.mark.low < first)
+        return gap_go_on(e, MANIFEST_GAP_TRIMMED, UINT64_MAX);
+    err = stage_begin(e, &e->committed.mark, &e->opt.order, e->opt.codec);
     return err == SINK_OK ? from_order(e, order_rebuild(e->order, UINT64_MAX)) : err;
+}
+
+static sink_err stage_resume(epochs *e) {
+    sink_err err = stage_place(e);
+    return err == SINK_OK ? from_order(e, order_settle(e->order)) : err;
 }
 
 sink_err epochs_open(const epochs_options *opt, sink_store store, const entry_source *source,
@@ -353,5 +382,7 @@ epochs_stats epochs_stats_get(const epochs *e) {
     s.watermark_us = mark.watermark.us;
     s.pending_events = order_pending_events(e->order);
     s.pending_bytes = order_pending_bytes(e->order);
+    s.uncommitted_events = s.pending_events + epoch_writer_events(e->writer);
+    s.waiting_us = e->waiting ? e->now_us - e->first_us : 0;
     return s;
 }

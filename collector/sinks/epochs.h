@@ -43,7 +43,9 @@ typedef struct epochs_stats {
     uint64_t read_position;              /* last entry read */
     int64_t watermark_us;
     uint64_t pending_events, pending_bytes;
-    bool restored; /* the journal had been restored from an older copy */
+    uint64_t uncommitted_events; /* read, and not in a commit: pending ones too */
+    uint64_t waiting_us;         /* how long the first of them that the watermark has passed has waited */
+    manifest_gap gap;            /* that epochs_open found */
 } epochs_stats;
 
 typedef struct epochs epochs;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -71,6 +72,10 @@ sink_err file_store_open(const char *path, const char *collector, const char *si
         sink_err err = from_errno(-s->aside);
         file_store_close(s);
         return err;
+    }
+    if (flock(s->manifest, LOCK_EX | LOCK_NB) != 0) {
+        file_store_close(s);
+        return SINK_ERR_BUSY;
     }
     *ret_store = s;
     return SINK_OK;

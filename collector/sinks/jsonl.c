@@ -215,7 +215,9 @@ static char *put_range(jsonl *j, char *at, const order_event *event, bool late, 
     memcpy(at, name, n);
     at += n;
     *at++ = '"';
-    at = put_middle(j, at, b, event->us, wire_time_quality_name(b->entry.time_quality), first, late, 0);
+    bool explicit_time = b->items[event->index].flags & WIRE_ITEM_EXPLICIT;
+    uint32_t quality = explicit_time ? TIME_QUALITY_EXPLICIT : b->entry.time_quality;
+    at = put_middle(j, at, b, event->us, wire_time_quality_name(quality), first, late, 0);
     at = PUT_LITERAL(at, "\"first_seq\":");
     at += json_put_uint(at, first);
     at = PUT_LITERAL(at, ",\"last_seq\":");

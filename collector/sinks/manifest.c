@@ -54,6 +54,11 @@ bool checkpoint_start_known(const checkpoint *c, uint64_t position, const uint8_
     return false;
 }
 
+const char *manifest_gap_name(manifest_gap gap) {
+    static const char *const names[] = {"none", "restored", "trimmed"};
+    return names[gap];
+}
+
 /* ---- encoding --------------------------------------------------------------------------------------- */
 
 /* JSON's integers end at 2^63 - 1: the open end of a watermark's key is null. */
@@ -94,12 +99,12 @@ static json_t *encode_objects(const manifest *m, sink_manifest kind) {
 
 char *manifest_encode(const manifest *m, sink_manifest kind, size_t *ret_n) {
     json_t *root =
-        json_pack("{sisIsosos{sIsI}sssisssosIsIsb}", "version", VERSION, "epoch", (json_int_t)m->epoch,
+        json_pack("{sisIsosos{sIsI}sssisssosIsIss}", "version", VERSION, "epoch", (json_int_t)m->epoch,
                   "from", encode_checkpoint(&m->from), "to", encode_checkpoint(&m->to), "order", "window_us",
                   (json_int_t)m->order.window_us, "max_pending_bytes", (json_int_t)m->order.pending_bytes_max,
                   "codec", output_codec_name(m->codec), "encoder_version", m->encoder_version, "incarnation",
                   m->incarnation, "objects", encode_objects(m, kind), "events", (json_int_t)m->lines, "late",
-                  (json_int_t)m->late_lines, "restored", (int)m->restored);
+                  (json_int_t)m->late_lines, "gap", manifest_gap_name(m->gap));
     if (!root)
         return NULL;
     char *text = json_dumps(root, JSON_INDENT(1));
@@ -147,6 +152,15 @@ static bool decode_codec(const char *name, output_codec *ret_codec) {
     return false;
 }
 
+static bool decode_gap(const char *name, manifest_gap *ret_gap) {
+    for (int gap = MANIFEST_GAP_NONE; gap <= MANIFEST_GAP_TRIMMED; gap++)
+        if (strcmp(name, manifest_gap_name((manifest_gap)gap)) == 0) {
+            *ret_gap = (manifest_gap)gap;
+            return true;
+        }
+    return false;
+}
+
 static bool decode_object(json_t *json, object_info *ret) {
     const char *name;
     json_int_t lines = 0, bytes = 0, crc = 0, min_us = 0, max_us = 0;
@@ -180,26 +194,27 @@ static bool decode_objects(json_t *array, manifest *ret) {
 }
 
 static bool decode_root(json_t *root, manifest *ret) {
-    int version, encoder_version, restored;
+    int version, encoder_version;
     json_int_t epoch, window_us, pending_bytes_max, lines, late_lines;
     json_t *from, *to, *objects;
-    const char *codec, *incarnation;
-    if (json_unpack(root, "{sisIsosos{sIsI}sssisssosIsIsb}", "version", &version, "epoch", &epoch, "from",
+    const char *codec, *incarnation, *gap;
+    if (json_unpack(root, "{sisIsosos{sIsI}sssisssosIsIss}", "version", &version, "epoch", &epoch, "from",
                     &from, "to", &to, "order", "window_us", &window_us, "max_pending_bytes",
                     &pending_bytes_max, "codec", &codec, "encoder_version", &encoder_version, "incarnation",
-                    &incarnation, "objects", &objects, "events", &lines, "late", &late_lines, "restored",
-                    &restored) != 0 ||
+                    &incarnation, "objects", &objects, "events", &lines, "late", &late_lines, "gap",
+                    &gap) != 0 ||
         version != VERSION || strlen(incarnation) >= sizeof ret->incarnation)
         return false;
     ret->epoch = (uint64_t)epoch;
-    ret->order = (order_options){window_us, (uint64_t)pending_bytes_max};
+    ret->order.window_us = window_us;
+    ret->order.pending_bytes_max = (uint64_t)pending_bytes_max;
     ret->encoder_version = encoder_version;
     strcpy(ret->incarnation, incarnation);
     ret->lines = (uint64_t)lines;
     ret->late_lines = (uint64_t)late_lines;
-    ret->restored = restored != 0;
-    return decode_codec(codec, &ret->codec) && decode_checkpoint(from, &ret->from) &&
-           decode_checkpoint(to, &ret->to) && decode_objects(objects, ret);
+    return decode_codec(codec, &ret->codec) && decode_gap(gap, &ret->gap) &&
+           decode_checkpoint(from, &ret->from) && decode_checkpoint(to, &ret->to) &&
+           decode_objects(objects, ret);
 }
 
 sink_err manifest_decode(const char *text, size_t n, manifest *ret_manifest) {

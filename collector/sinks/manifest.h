@@ -44,6 +44,15 @@ typedef struct object_info {
     int64_t min_us, max_us;
 } object_info;
 
+/* What is missing before an epoch, if anything. */
+typedef enum manifest_gap {
+    MANIFEST_GAP_NONE,
+    MANIFEST_GAP_RESTORED, /* the journal was restored from an older copy */
+    MANIFEST_GAP_TRIMMED,  /* the sink was not configured for a while, and the journal has let entries go */
+} manifest_gap;
+
+const char *manifest_gap_name(manifest_gap gap);
+
 typedef struct manifest {
     uint64_t epoch;
     checkpoint from, to;
@@ -54,7 +63,7 @@ typedef struct manifest {
     object_info *objects; /* malloc */
     size_t n_objects;
     uint64_t lines, late_lines;
-    bool restored; /* the journal had been restored from an older copy: a gap before this epoch */
+    manifest_gap gap;
 } manifest;
 
 void manifest_fini(manifest *m);

@@ -19,6 +19,7 @@
 #define RETRY_MIN_MS 250u
 #define RETRY_MAX_MS 30000u
 #define HELD_BYTES_MAX (8u << 20)
+#define OPEN_BYTES_MAX (32u << 20)
 #define COMPONENT_MAX 32u
 
 struct sink {
@@ -34,7 +35,8 @@ struct sink {
 };
 
 const char *sink_err_name(sink_err err) {
-    static const char *const names[] = {"ok", "io", "no_space", "memory", "checkpoint", "encode"};
+    static const char *const names[] = {"ok",         "io",     "no_space", "memory",
+                                        "checkpoint", "encode", "journal",  "busy"};
     return names[err];
 }
 
@@ -47,6 +49,10 @@ static unsigned error_label(sink_err err) {
     case SINK_ERR_ENCODE:
     case SINK_ERR_MEMORY:
         return METRIC_SINK_ERROR_ENCODE;
+    case SINK_ERR_JOURNAL:
+        return METRIC_SINK_ERROR_JOURNAL;
+    case SINK_ERR_BUSY:
+        return METRIC_SINK_ERROR_BUSY;
     case SINK_OK:
     case SINK_ERR_IO:
         break;
@@ -64,6 +70,8 @@ static void metrics_show(sink *s) {
     metric_add(METRIC_LATE_EVENTS, s->label, now.late - s->shown.late);
     metric_set(METRIC_ORDER_PENDING_EVENTS, s->label, (int64_t)now.pending_events);
     metric_set(METRIC_ORDER_PENDING_BYTES, s->label, (int64_t)now.pending_bytes);
+    metric_set(METRIC_SINK_LAG_EVENTS, s->label, (int64_t)now.uncommitted_events);
+    metric_set(METRIC_SINK_LAG, s->label, (int64_t)now.waiting_us);
     if (now.watermark_us > 0)
         metric_set(METRIC_WATERMARK, s->label, now.watermark_us);
     s->shown = now;
@@ -90,6 +98,7 @@ static sink_err sink_open(sink *s) {
                         .roll_bytes = opt->roll_bytes,
                         .roll_interval_us = opt->roll_interval_us,
                         .held_bytes_max = HELD_BYTES_MAX};
+    e.order.open_bytes_max = OPEN_BYTES_MAX;
     for (size_t i = 0; i < sizeof e.start_id; i++)
         e.start_id[i] = opt->start_id[i];
     err = epochs_open(&e, file_store_of(s->store), &opt->source, &s->epochs);
@@ -97,9 +106,10 @@ static sink_err sink_open(sink *s) {
         return err;
     s->shown = (epochs_stats){0};
     epochs_stats now = epochs_stats_get(s->epochs);
-    if (now.restored)
-        diag_warn("the journal was restored from an older copy: the sink goes on behind the common part",
-                  DIAG_STR("sink", opt->name), DIAG_UINT("position", now.position));
+    if (now.gap != MANIFEST_GAP_NONE)
+        diag_warn("the journal lacks what the sink had not written; it goes on behind the gap",
+                  DIAG_STR("sink", opt->name), DIAG_STR("journal", manifest_gap_name(now.gap)),
+                  DIAG_UINT("position", now.position));
     diag_info("sink stands", DIAG_STR("sink", opt->name), DIAG_UINT("position", now.position),
               DIAG_UINT("low", now.low), DIAG_UINT("pending", now.pending_events));
     opt->confirm(opt->confirm_context, opt->index, now.low);

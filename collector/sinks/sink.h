@@ -31,8 +31,8 @@ typedef struct sink sink;
 /* Starts the thread. SINK_ERR_MEMORY or SINK_ERR_IO: no memory, no thread. */
 sink_err sink_start(const sink_options *opt, sink **ret_sink);
 
-/* Reads to the journal's end, commits what the watermark has passed, and ends the thread; gives up after
- * timeout_ms. Frees the sink. What was not committed is in the journal. Accepts NULL. */
+/* Reads to the journal's end, or for timeout_ms, commits what the watermark has passed, and ends the thread.
+ * Waits for a store that blocks. Frees the sink. What was not committed is in the journal. Accepts NULL. */
 void sink_stop(sink *s, uint32_t timeout_ms);
 
 #endif

@@ -17,7 +17,9 @@ typedef enum sink_err {
     SINK_ERR_NO_SPACE,
     SINK_ERR_MEMORY,
     SINK_ERR_CHECKPOINT, /* a manifest that cannot be read, or that the journal contradicts */
-    SINK_ERR_ENCODE,     /* the journal lacks what must be written, or it does not read back */
+    SINK_ERR_ENCODE,     /* what must be written does not read back */
+    SINK_ERR_JOURNAL,    /* the journal cannot be read now */
+    SINK_ERR_BUSY,       /* another process writes here */
 } sink_err;
 
 /* A stable name for metrics and diagnostics. */

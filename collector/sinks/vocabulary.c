@@ -6,6 +6,8 @@
 #include "json.h"
 
 #define TABLE_SIZE 256u /* vocabularies kept for the next batch; a newer one takes the place */
+#define CACHED_BYTES_MAX \
+    (32u << 10) /* a larger one lives as long as its batch: the table stays below 8 MiB */
 #define SLOT_IDS_MAX 1024u
 #define HASH_FACTOR UINT64_C(0x9E3779B97F4A7C15)
 
@@ -191,6 +193,14 @@ static bool tables_make(vocabulary *v, const body *b, const vocabularies *all) {
     return true;
 }
 
+/* Gives back what was reserved for escapes that did not come. */
+static void blob_shrink(rendering *r) {
+    char *smaller = realloc(r->v->blob, r->n + VOCABULARY_STRIDE);
+    if (smaller)
+        r->v->blob = smaller;
+    r->v->blob_n = r->n;
+}
+
 static vocabulary *vocabulary_render(const vocabularies *all, const body *b, uint64_t hash) {
     vocabulary *v = calloc(1, sizeof *v);
     if (!v)
@@ -202,6 +212,7 @@ static vocabulary *vocabulary_render(const vocabularies *all, const body *b, uin
         vocabulary_unref(v);
         return NULL;
     }
+    blob_shrink(&r);
     return v;
 }
 
@@ -215,6 +226,8 @@ vocabulary *vocabulary_of(vocabularies *all, const body *b) {
         v = vocabulary_render(all, b, hash);
         if (!v)
             return NULL;
+        if (v->key_n + v->blob_n > CACHED_BYTES_MAX)
+            return v;
         vocabulary_unref(*place);
         *place = v;
     }

@@ -28,6 +28,7 @@ typedef struct vocabulary {
     uint32_t ids_max; /* slots[0 … ids_max - 1], by id */
     vocabulary_slot *slots;
     char *blob;
+    size_t blob_n;
     uint32_t n_texts;
     uint32_t *ids;           /* ascending */
     vocabulary_piece *texts; /* of the same indices */
@@ -46,7 +47,7 @@ typedef struct vocabularies vocabularies;
 vocabularies *vocabularies_new(void);
 void vocabularies_free(vocabularies *all);
 
-/* The body's vocabulary, with a reference of the caller's. NULL: out of memory. */
+/* The body's vocabulary, with a reference of the caller's. NULL: out of memory, or a damaged context. */
 vocabulary *vocabulary_of(vocabularies *all, const body *b);
 void vocabulary_unref(vocabulary *v);
 

@@ -25,6 +25,7 @@ typedef struct judging {
     char partitions[PARTITIONS_MAX][24];
     size_t n_partitions;
     uint64_t last_seq[2][MEM_STREAMS];
+    bool windowed; /* of the epoch being judged: without a window nothing is in order across objects */
     const char *fault;
 } judging;
 
@@ -99,12 +100,12 @@ static void event_judge(judging *g, facts *f, int64_t us, bool late, int64_t *in
         g->fault = "an event stands twice";
     if (us != f->event.us)
         g->fault = "an event's time is not the journal's";
-    if (g->o->ordered && !late && us < *in_order_us)
+    if (g->windowed && !late && us < *in_order_us)
         g->fault = "an event that is not late is earlier than one before it";
-    if (!late)
+    if (!late && us > *in_order_us)
         *in_order_us = us;
     uint64_t *last_seq = &g->last_seq[late][f->event.stream];
-    if (g->o->ordered && !g->o->restored && !f->event.explicit_time) {
+    if (!g->o->restored && !f->event.explicit_time) {
         if (f->event.seq < *last_seq)
             g->fault = "a stream's numbers do not rise";
         *last_seq = f->event.seq;
@@ -183,6 +184,7 @@ static size_t commits_judge(judging *g, const mem_store *s) {
             g->fault = "a commit does not decode";
             break;
         }
+        g->windowed = m.order.window_us != 0;
         for (size_t k = 0; k < m.n_objects && !g->fault; k++, named++) {
             const mem_object *object = mem_store_find(s, m.objects[k].name);
             if (!object || object->n != m.objects[k].bytes)

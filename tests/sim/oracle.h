@@ -10,7 +10,6 @@
 
 typedef struct oracle {
     bool drained;
-    bool ordered;        /* windows are never 0 */
     bool restored;       /* journals were restored: only then may a stream's order break */
     bool lateness_known; /* one window throughout, and nothing forced out */
     bool break_lateness; /* judges by a wrong rule: shows that a fault would be seen */

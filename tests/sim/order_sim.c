@@ -52,15 +52,16 @@ typedef struct world {
 /* ---- the collector ------------------------------------------------------------------------------------ */
 
 static order_options order_choose(world *w) {
-    static const int64_t windows_us[] = {1000000, 2000000, 5000000};
-    static const uint64_t pendings[] = {64, 300, 1000, 1 << 20};
-    order_options opt = {2000000, 1 << 20};
+    static const int64_t windows_us[] = {0, 1000000, 2000000, 5000000};
+    static const uint64_t pendings[] = {300, 700, 2000, 1 << 20};
+    static const uint64_t open[] = {1, 400, 1 << 20};
+    order_options opt = {2000000, 1 << 20, open[sim_below(&w->random, 3)]};
     if (w->faults.settings) {
-        opt.window_us = windows_us[sim_below(&w->random, 3)];
+        opt.window_us = windows_us[sim_below(&w->random, 4)];
         opt.pending_bytes_max = pendings[sim_below(&w->random, 4)];
     }
     if (w->faults.ties)
-        opt.pending_bytes_max = 40;
+        opt.pending_bytes_max = 250;
     if (w->faults.window0)
         opt.window_us = 0;
     return opt;
@@ -182,7 +183,6 @@ static const char *history_run(uint64_t seed, const faults *f, uint32_t steps, b
     w.oracle.break_lateness = break_lateness;
     w.oracle.lateness_known = !f->settings && !f->ties;
     w.oracle.window_us = f->window0 ? 0 : 2000000;
-    w.oracle.ordered = !f->window0;
     w.oracle.restored = f->restore;
     const char *fault = oracle_judge(&w.oracle, &w.journal, &w.store);
     oracle_fini(&w.oracle);

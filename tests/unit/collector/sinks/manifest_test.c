@@ -12,14 +12,14 @@ static manifest example(void) {
     manifest m = {.epoch = 42,
                   .from = {.mark = {7, 5, ORDER_KEY_LEAST}},
                   .to = {.mark = {90, 88, {1700000000000001, 89, 3}}},
-                  .order = {2000000, 1 << 26},
+                  .order = {2000000, 1 << 26, 0},
                   .codec = OUTPUT_ZSTD,
                   .encoder_version = 1,
                   .incarnation = "0123456789abcdef",
                   .n_objects = 1,
                   .lines = 17,
                   .late_lines = 2,
-                  .restored = true};
+                  .gap = MANIFEST_GAP_RESTORED};
     static const uint8_t id[16] = {1, 2, 3};
     assert_true(checkpoint_start_add(&m.to, 8, id));
     m.objects = calloc(1, sizeof *m.objects);
@@ -57,7 +57,7 @@ static void test_commit_then_reads_back_equal(void **state) {
     assert_int_equal(back.order.pending_bytes_max, 1 << 26);
     assert_int_equal(back.codec, OUTPUT_ZSTD);
     assert_string_equal(back.incarnation, m.incarnation);
-    assert_true(back.restored);
+    assert_int_equal(back.gap, MANIFEST_GAP_RESTORED);
     assert_int_equal(back.n_objects, 1);
     assert_memory_equal(&back.objects[0].lines, &m.objects[0].lines, sizeof m.objects[0].lines);
     assert_string_equal(back.objects[0].name, m.objects[0].name);
