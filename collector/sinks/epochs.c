@@ -216,9 +216,7 @@ static sink_err checkpoint_load(epochs *e) {
     err = manifest_get(e, SINK_COMMIT, e->epoch, &m, &there);
     if (err != SINK_OK)
         return err;
-    if (!there || !checkpoint_copy(&e->committed, &m.to))
-        return SINK_ERR_CHECKPOINT;
-    return e->store.ops->remove_intent(e->store.self, e->epoch); /* a crash may have kept it */
+    return there && checkpoint_copy(&e->committed, &m.to) ? SINK_OK : SINK_ERR_CHECKPOINT;
 }
 
 /* An intent of a journal that was replaced: what it published is nobody's. */

@@ -185,7 +185,7 @@ static bool tables_make(vocabulary *v, const body *b, const vocabularies *all) {
     v->texts = calloc(v->n_texts + 1u, sizeof *v->texts);
     v->context_ids = calloc(v->n_contexts + 1u, sizeof *v->context_ids);
     v->contexts = calloc(v->n_contexts + 1u, sizeof *v->contexts);
-    v->key = malloc(all->key_n);
+    v->key = malloc(all->key_n + 1);
     if (!v->slots || !v->ids || !v->texts || !v->context_ids || !v->contexts || !v->key)
         return false;
     memcpy(v->key, all->key, all->key_n);

@@ -66,7 +66,7 @@ wadi_stats lane_stats(wadi *w) {
 static void event_visit(const uint8_t *event, size_t n, lane_visit visit, void *context) {
     wire_event_view view;
     wire_props it;
-    wire_prop_view round, index;
+    wire_prop_view round = {0}, index = {0};
     assert_int_equal(wire_event_scan(event, n, &view), WIRE_OK);
     (void)wire_props_begin(&it, &view);
     assert_true(wire_props_next(&it, &round) && wire_props_next(&it, &index));

@@ -29,7 +29,7 @@ def main():
             shutil.rmtree(collector.journal)
             shutil.copytree(backup, collector.journal)
             print(load(collector, devices, 2000), devices.total)
-        restored = sum(commit["restored"] for commit in rig.Commits(collector.events).read())
+        restored = sum(commit["gap"] == "restored" for commit in rig.Commits(collector.events).read())
         if restored != args.rounds:
             raise rig.Failure(f"{args.rounds} restored copies, {restored} recognised")
 

@@ -28,7 +28,7 @@ class RestoredTest(RegionTest):
         await collector.start()
 
     def commits_restored(self):
-        return [epoch for _, epoch, manifest in outputs.commits(self.region.events) if manifest["restored"]]
+        return [epoch for _, epoch, manifest in outputs.commits(self.region.events) if manifest["gap"] == "restored"]
 
     async def put_out(self, audits):
         await eventually(lambda: audits <= self.region.delivered().keys(), "the events are put out")
