@@ -4,13 +4,21 @@
 #include <stdio.h>
 #include <time.h>
 
+uint64_t sender_now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 wadi_err sender_track(sender *s, const wadi_event *event) {
     static const struct timespec pause = {.tv_nsec = 1000000};
+    uint64_t until_ms = sender_now_ms() + s->timeout_ms;
     wadi_err err;
-    while ((err = wadi_track_ex(s->w, event, &s->last)) == WADI_ERR_FULL) {
+    while ((err = wadi_track_ex(s->w, event, &s->last)) == WADI_ERR_FULL && !s->stuck) {
         if (wadi_flush(s->w) != WADI_OK)
             break;
         nanosleep(&pause, NULL);
+        s->stuck = sender_now_ms() >= until_ms;
     }
     return err;
 }

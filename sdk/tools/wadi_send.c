@@ -43,9 +43,13 @@ static void help_print(FILE *out) {
           "  --help, --version\n\nSettings; also WADI_DIR=..., and `dir = ...` in --config:\n",
           out);
     settings_help(out);
-    fputs("\nExit status: 0 done; 64 usage; 65 some input was refused, the rest was taken; 75 safe on disk,\n"
-          "but not acknowledged in time (--wait acked), or the store is in use; 74 the disk failed.\n",
-          out);
+    fputs(
+        "\nExit status: 0 done; 64 usage; 65 some input was refused, the rest was taken; 69 an event was\n"
+        "dropped (--wait acked); 70 an error of wadi-send itself; 71 the system refused; 74 the disk "
+        "failed,\n"
+        "or is full; 75 safe on disk, but not acknowledged in time (--wait acked), or the store is in use;\n"
+        "77 permission denied; 78 a bad --config or a bad certificate. Of several, 65 yields.\n",
+        out);
 }
 
 __attribute__((noreturn, format(printf, 2, 3))) static void quit(int status, const char *format, ...) {
@@ -208,19 +212,13 @@ static int exit_status_of(wadi_err err) {
     return EX_SOFTWARE;
 }
 
-static uint64_t now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* In a shell's loop or pipeline another wadi-send may still hold the store: waits for its turn. */
 static wadi *store_open(const wadi_options *opt, uint32_t timeout_ms) {
     static const struct timespec pause = {.tv_nsec = 20000000};
-    uint64_t until_ms = now_ms() + timeout_ms;
+    uint64_t until_ms = sender_now_ms() + timeout_ms;
     wadi *w = NULL;
     wadi_err err;
-    while ((err = wadi_open(opt, &w)) == WADI_ERR_BUSY && now_ms() < until_ms)
+    while ((err = wadi_open(opt, &w)) == WADI_ERR_BUSY && sender_now_ms() < until_ms)
         nanosleep(&pause, NULL);
     if (err != WADI_OK)
         quit(exit_status_of(err), "%s: %s", opt->dir, wadi_strerror(err));
@@ -242,7 +240,9 @@ static int finish(sender *s, wait_level wait, uint32_t timeout_ms) {
         status = err == WADI_ERR_TIMEOUT ? EX_TEMPFAIL : exit_status_of(err);
     }
     wadi_close(s->w, wait == WAIT_DISK && status == EX_OK ? timeout_ms : 0);
-    return s->bad > 0 ? EX_DATAERR : status;
+    if (status == EX_OK && s->stuck)
+        return EX_IOERR;
+    return status == EX_OK && s->bad > 0 ? EX_DATAERR : status;
 }
 
 int main(int argc, char **argv) {
@@ -250,7 +250,7 @@ int main(int argc, char **argv) {
     int first = command_parse(&cmd, argc, argv);
     uint32_t timeout_ms = number32(&cmd.settings, SETTING_timeout_ms, "timeout_ms", TIMEOUT_MS_DEFAULT);
     wadi_options opt = options_make(&cmd);
-    sender s = {.w = store_open(&opt, timeout_ms)};
+    sender s = {.w = store_open(&opt, timeout_ms), .timeout_ms = timeout_ms};
     if (cmd.json)
         input_json(&s, stdin);
     else if (cmd.csv)

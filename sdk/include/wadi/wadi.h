@@ -159,6 +159,7 @@ typedef enum wadi_priority { WADI_NORMAL = 0, WADI_LOW = 1, WADI_HIGH = 2, WADI_
  * that wakes the background thread where that sleeps (futex): the first after an idle period, one that is
  * critical, one that finds the ring half full. Needs 5 KiB of stack for up to 24 properties, 13 KiB for more.
  * WADI_ERR_FULL: the ring is full; the event never had a number; wadi_stats counts it as refused.
+ * WADI_ERR_CORRUPT: the store was found damaged; nothing is recorded until the handle is opened again.
  * Async-signal-safe. */
 WADI_API wadi_err wadi_track(wadi *w, const char *name, const wadi_prop *props, size_t n);
 
@@ -239,8 +240,9 @@ typedef struct wadi_stats {
     uint64_t pending;         /* numbers in the store: not acknowledged yet, tombstones among them */
     uint64_t acked;           /* delivered: acknowledged by a collector */
     uint64_t dropped[WADI_DROP_COUNT];
-    uint64_t ring_lost;              /* bytes found unreadable in the ring after a power cut */
-    uint64_t forks;                  /* the stream was another device's too, and was left */
+    uint64_t
+        ring_lost;  /* bytes of the ring that were unreadable after a power cut, or whose store was damaged */
+    uint64_t forks; /* the stream was another device's too, and was left */
     uint64_t resent;                 /* possible duplicates: sent again where comparison was not possible */
     uint64_t uploads, upload_errors; /* exchanges with the collector */
     uint64_t upload_bytes;           /* bodies as sent */

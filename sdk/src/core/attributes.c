@@ -76,7 +76,8 @@ wadi_err wdi_attributes_user(wdi_attributes *a, wdi_tracker *tracker, const char
     pthread_mutex_lock(&a->lock);
     memcpy(before, a->user, sizeof before);
     text_set(a->user, user);
-    wadi_err err = publish(a, tracker);
+    bool same = strcmp(a->user, before) == 0; /* every context takes room in the store */
+    wadi_err err = same ? WADI_OK : publish(a, tracker);
     if (err != WADI_OK)
         memcpy(a->user, before, sizeof before);
     pthread_mutex_unlock(&a->lock);
@@ -98,8 +99,8 @@ static wadi_err attribute_change(wdi_attributes *a, wdi_tracker *tracker, const 
     wdi_attribute before = a->list[at < n ? at : 0];
     if (at < a->n_own || (value != NULL && at == a->n_own + WDI_ATTRIBUTES_MAX))
         return WADI_ERR_INVALID;
-    if (value == NULL && at == n)
-        return WADI_OK;
+    if (at == n ? value == NULL : value != NULL && strcmp(value, before.value) == 0)
+        return WADI_OK; /* nothing changes */
     if (value == NULL) {
         a->list[at] = a->list[--a->n];
     } else {

@@ -122,14 +122,25 @@ typedef struct installation_file {
     uint32_t crc;
 } installation_file;
 
-static bool installation_read(int root_fd, installation_file *ret_file) {
+typedef enum installation_state {
+    INSTALLATION_GOOD,
+    INSTALLATION_ABSENT,
+    INSTALLATION_DAMAGED,
+} installation_state;
+
+/* A file that is there and cannot be read now is an error, never a reason for another id. */
+static wadi_err installation_read(int root_fd, installation_file *ret_file, installation_state *ret_state) {
     int fd = openat(root_fd, "installation", O_RDONLY | O_CLOEXEC);
+    *ret_state = INSTALLATION_ABSENT;
     if (fd < 0)
-        return false;
+        return errno == ENOENT ? WADI_OK : err_map(errno);
     ssize_t n = read(fd, ret_file, sizeof *ret_file);
+    wadi_err err = n < 0 ? err_map(errno) : WADI_OK;
     close(fd);
-    return n == (ssize_t)sizeof *ret_file &&
-           ret_file->crc == base_crc32c(0, ret_file->id, sizeof ret_file->id);
+    bool good =
+        n == (ssize_t)sizeof *ret_file && ret_file->crc == base_crc32c(0, ret_file->id, sizeof ret_file->id);
+    *ret_state = good ? INSTALLATION_GOOD : INSTALLATION_DAMAGED;
+    return err;
 }
 
 static wadi_err installation_make(int root_fd, installation_file *file) {
@@ -151,14 +162,14 @@ static wadi_err installation_make(int root_fd, installation_file *file) {
 
 static wadi_err installation_load(wdi_lane *lane, int root_fd, const wdi_diag *diag) {
     installation_file file;
-    if (!installation_read(root_fd, &file)) {
-        bool damaged = faccessat(root_fd, "installation", F_OK, 0) == 0;
-        wadi_err err = installation_make(root_fd, &file);
-        if (err != WADI_OK)
-            return err;
-        if (damaged)
-            wdi_diagf(diag, WADI_DIAG_ERROR, "the file `installation` was damaged: there is a new id");
-    }
+    installation_state state;
+    wadi_err err = installation_read(root_fd, &file, &state);
+    if (err == WADI_OK && state != INSTALLATION_GOOD)
+        err = installation_make(root_fd, &file);
+    if (err != WADI_OK)
+        return err;
+    if (state == INSTALLATION_DAMAGED)
+        wdi_diagf(diag, WADI_DIAG_ERROR, "the file `installation` was damaged: there is a new id");
     memcpy(lane->installation, file.id, sizeof lane->installation);
     return WADI_OK;
 }

@@ -104,8 +104,8 @@ static wadi_err thread_start(wadi *w) {
     return WADI_OK;
 }
 
-/* Frees what there is, in the reverse order; the thread has ended, or never was. */
-static void handle_free(wadi *w) {
+/* Frees what there is but the locks, in the reverse order; the thread has ended, or never was. */
+static void handle_release(wadi *w) {
     wdi_upload_close(w->upload);
     wdi_tracker_fini(&w->tracker);
     wdi_ring_close(&w->tracker.ring);
@@ -113,10 +113,14 @@ static void handle_free(wadi *w) {
     wdi_lane_close(&w->lane);
     if (w->wake_fd >= 0)
         close(w->wake_fd);
-    wdi_attributes_fini(&w->attributes);
-    wdi_progress_fini(&w->progress);
     wdi_options_fini(&w->options);
     free(w);
+}
+
+static void handle_free(wadi *w) {
+    wdi_attributes_fini(&w->attributes);
+    wdi_progress_fini(&w->progress);
+    handle_release(w);
 }
 
 /* Two locks and the options: what handle_free relies on. */
@@ -182,13 +186,15 @@ wadi_err wadi_open(const wadi_options *opt, wadi **ret_w) {
  * ---------------------------------------------------------------------------------------------------------
  */
 
-/* In a child the thread does not exist, and the files are the parent's: memory is all that is ours. */
+/* In a child the thread does not exist, and the files are the parent's: memory is all that is ours. The locks
+ * stay as they are: one of the parent's threads may have held or awaited them at the fork, and to destroy a
+ * condition waits for its waiters. */
 static wadi_err close_forked(wadi *w) {
     wdi_upload_forget(w->upload);
     w->upload = NULL;
     wdi_store_forget(w->store);
     w->store = NULL;
-    handle_free(w);
+    handle_release(w);
     return WADI_OK;
 }
 
@@ -197,7 +203,7 @@ wadi_err wadi_close(wadi *w, uint32_t timeout_ms) {
         return WADI_OK;
     if (wdi_tracker_forked(&w->tracker))
         return close_forked(w);
-    wdi_tracker_stop(&w->tracker);
+    wdi_tracker_refuse(&w->tracker, WADI_ERR_CLOSED);
     atomic_store(&w->close_deadline_us, base_mono_us() + (uint64_t)timeout_ms * 1000);
     atomic_store(&w->closing, true);
     wdi_thread_wake(w);

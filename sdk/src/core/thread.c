@@ -57,8 +57,10 @@ wadi_err wdi_thread_report(wadi *w) {
 static void store_failed(pump *p, wadi_err err) {
     if (err != p->failed)
         wdi_diagf(&p->w->diag, WADI_DIAG_ERROR, "store: %s", wadi_strerror(err));
-    if (err == WADI_ERR_CORRUPT)
+    if (err == WADI_ERR_CORRUPT) {
+        wdi_tracker_refuse(&p->w->tracker, err); /* what nobody will store is not taken */
         wdi_progress_fail(&p->w->progress, err);
+    }
     p->failed = err;
     p->drain_us = err == WADI_ERR_CORRUPT ? UINT64_MAX : p->now_us + RETRY_US;
 }
@@ -101,7 +103,7 @@ static bool drain_is_due(pump *p) {
             wdi_upload_kick(w->upload, p->now_us);
         return p->failed == WADI_OK || p->now_us >= p->drain_us;
     }
-    return p->now_us >= p->drain_us || (p->failed == WADI_OK && ring_is_filling(w));
+    return p->now_us >= p->drain_us || (p->failed == WADI_OK && !p->blocked && ring_is_filling(w));
 }
 
 static void work(pump *p, bool urgent) {
@@ -121,14 +123,18 @@ static void work(pump *p, bool urgent) {
 /* ---- sleeping ----------------------------------------------------------------------------------- */
 
 /* What came while the thread was awake rang no bell. Looked at after lying down, so that nothing falls in
- * between. */
-static bool ring_is_urgent(const pump *p) {
+ * between. Whoever is about to commit may have looked at the bell already: that slot is looked at again
+ * soon. */
+static bool ring_is_urgent(pump *p) {
     wdi_ring *ring = &p->w->tracker.ring;
     wdi_record record;
     bool urgent = ring_is_filling(p->w);
     uint64_t start = wdi_ring_cursor(ring);
-    while (!urgent && wdi_ring_read(ring, &record) == WDI_RING_RECORD)
+    wdi_ring_state state = WDI_RING_RECORD;
+    while (!urgent && (state = wdi_ring_read(ring, &record)) == WDI_RING_RECORD)
         urgent = record.priority == WADI_CRITICAL;
+    if (state == WDI_RING_BLOCKED)
+        p->drain_us = earlier(p->drain_us, p->now_us + BLOCKED_US);
     wdi_ring_seek(ring, start);
     return urgent;
 }
@@ -159,7 +165,7 @@ static bool sleep_polling(pump *p, struct pollfd *fds, nfds_t n, uint64_t until_
     wdi_bell_lie_down(bell, WDI_DOZING);
     bool urgent = ring_is_urgent(p);
     if (!urgent && !called(p->w))
-        poll_until(p, fds, n, earlier(until_us, p->now_us + POLL_SLICE_US));
+        poll_until(p, fds, n, earlier(earlier(until_us, p->drain_us), p->now_us + POLL_SLICE_US));
     urgent |= atomic_load(&bell->state) == WDI_AWAKE; /* it was rung */
     wdi_bell_rise(bell);
     return urgent;
@@ -170,9 +176,9 @@ static bool sleep_on_bell(pump *p, uint64_t upload_us) {
     wdi_bell *bell = &p->w->tracker.bell;
     const wdi_ring *ring = &p->w->tracker.ring;
     bool idle = p->now_us - p->active_us >= IDLE_US && wdi_ring_empty(ring);
-    uint64_t until_us = idle ? upload_us : earlier(upload_us, p->drain_us);
     wdi_bell_lie_down(bell, idle ? WDI_ASLEEP : WDI_DOZING);
     bool urgent = idle ? !wdi_ring_empty(ring) : ring_is_urgent(p);
+    uint64_t until_us = idle ? upload_us : earlier(upload_us, p->drain_us);
     if (urgent || called(p->w)) {
         wdi_bell_rise(bell);
         return urgent;
@@ -195,13 +201,13 @@ static bool pump_sleep(pump *p) {
         n = wdi_upload_pollfds(p->w->upload, fds, WDI_UPLOAD_POLLFDS_MAX);
         upload_us = wdi_upload_deadline_us(p->w->upload);
     }
-    if (p->failed !=
-        WADI_OK) { /* the store takes nothing: no bell, which a full ring would ring all the time */
+    /* Nothing can be done about the ring: no bell, which a full one would ring all the time. */
+    if (p->failed != WADI_OK || p->blocked) {
         poll_until(p, fds, (nfds_t)n, earlier(upload_us, p->drain_us));
         return false;
     }
     if (n > 0)
-        return sleep_polling(p, fds, (nfds_t)n, earlier(upload_us, p->drain_us));
+        return sleep_polling(p, fds, (nfds_t)n, upload_us);
     return sleep_on_bell(p, upload_us);
 }
 

@@ -26,7 +26,7 @@ static size_t page_bytes(void) {
 
 wadi_err wdi_tracker_init(wdi_tracker *tracker, uint64_t boot_us) {
     atomic_init(&tracker->bell.state, WDI_AWAKE);
-    atomic_init(&tracker->stopped, false);
+    atomic_init(&tracker->refusal, WADI_OK);
     atomic_init(&tracker->context, 0);
     atomic_init(&tracker->refused_full, 0);
     atomic_init(&tracker->refused_invalid, 0);
@@ -54,7 +54,9 @@ void wdi_tracker_fini(wdi_tracker *tracker) {
     tracker->process = NULL;
 }
 
-void wdi_tracker_stop(wdi_tracker *tracker) { atomic_store(&tracker->stopped, true); }
+void wdi_tracker_refuse(wdi_tracker *tracker, wadi_err err) {
+    atomic_store(&tracker->refusal, (uint32_t)err);
+}
 
 bool wdi_tracker_forked(const wdi_tracker *tracker) {
     uint32_t process =
@@ -75,7 +77,9 @@ static inline void tracker_ring_bell(wdi_tracker *tracker, wadi_priority priorit
 }
 
 wadi_err wdi_tracker_set_context(wdi_tracker *tracker, uint32_t id, const void *context, uint32_t n) {
-    wadi_err err = wdi_ring_put(&tracker->ring, WDI_RECORD_CONTEXT, WADI_NORMAL, context, n, NULL);
+    wadi_err err = (wadi_err)atomic_load_explicit(&tracker->refusal, memory_order_acquire);
+    if (err == WADI_OK)
+        err = wdi_ring_put(&tracker->ring, WDI_RECORD_CONTEXT, WADI_NORMAL, context, n, NULL);
     if (err != WADI_OK)
         return err;
     atomic_store_explicit(&tracker->context, id, memory_order_release);
@@ -213,6 +217,12 @@ static void count_refusal(wdi_tracker *tracker, wadi_err err) {
         atomic_fetch_add_explicit(&tracker->refused_invalid, 1, memory_order_relaxed);
 }
 
+__attribute__((noinline)) static wadi_err refused(wdi_tracker *tracker, wadi_err err) {
+    if (err == WADI_ERR_FULL)
+        count_refusal(tracker, err);
+    return err;
+}
+
 static inline bool event_valid(const wadi_event *ev) {
     bool timed = !ev->has_time || (ev->time_us >= WIRE_US_MIN && ev->time_us <= WIRE_US_MAX);
     return timed && ev->n_props <= WIRE_PROPS_MAX && (ev->props != NULL || ev->n_props == 0) &&
@@ -222,9 +232,10 @@ static inline bool event_valid(const wadi_event *ev) {
 static inline wadi_err tracker_track(wdi_tracker *tracker, const wadi_event *ev, wadi_ticket *ret_ticket) {
     if (wdi_tracker_forked(tracker))
         return WADI_ERR_FORKED;
-    if (atomic_load_explicit(&tracker->stopped, memory_order_relaxed))
-        return WADI_ERR_CLOSED;
-    wadi_err err = WADI_ERR_INVALID;
+    wadi_err err = (wadi_err)atomic_load_explicit(&tracker->refusal, memory_order_acquire);
+    if (__builtin_expect(err != WADI_OK, 0))
+        return refused(tracker, err);
+    err = WADI_ERR_INVALID;
     wadi_ticket ticket = 0;
     if (event_valid(ev))
         err = ev->n_props <= PROPS_FEW ? record_few(tracker, ev, &ticket) : record_many(tracker, ev, &ticket);

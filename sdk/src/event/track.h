@@ -23,7 +23,7 @@ typedef struct wdi_tracker {
         *process;       /* a page of its own: the process's id, and 0 in a child, since a fork wipes it */
     bool process_asked; /* the kernel cannot wipe pages: ask it who we are, every time */
     uint64_t boot_us;   /* the run's start, CLOCK_BOOTTIME */
-    _Atomic bool stopped;
+    _Atomic uint32_t refusal; /* a wadi_err that wadi_track answers; WADI_OK: none */
     _Atomic uint32_t context; /* id that events carry from now on; 0: none */
     _Alignas(64) _Atomic uint64_t refused_full;
     _Atomic uint64_t refused_invalid; /* WADI_ERR_INVALID, WADI_ERR_TOO_LARGE */
@@ -37,8 +37,8 @@ WADI_NODISCARD wadi_err wdi_tracker_init(wdi_tracker *tracker, uint64_t boot_us)
 /* Accepts a zeroed or half-built one. No producer may be inside. Leaves `ring` alone. */
 void wdi_tracker_fini(wdi_tracker *tracker);
 
-/* From now on wadi_track answers WADI_ERR_CLOSED. */
-void wdi_tracker_stop(wdi_tracker *tracker);
+/* From now on wadi_track answers that error, and records nothing. */
+void wdi_tracker_refuse(wdi_tracker *tracker, wadi_err err);
 
 /* True in a child after fork(): nothing of the handle may be used there. */
 bool wdi_tracker_forked(const wdi_tracker *tracker);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -108,8 +109,12 @@ static wadi_err file_write_zeros(int fd, off_t from, off_t to) {
  * have become sparse. */
 static wadi_err file_reserve(int fd, off_t total) {
     struct stat st;
+    struct rlimit limit;
     if (fstat(fd, &st) != 0)
         return err_of(errno);
+    /* Beyond this limit the kernel would not only refuse but raise SIGXFSZ in our host. */
+    if (total > st.st_size && getrlimit(RLIMIT_FSIZE, &limit) == 0 && (rlim_t)total > limit.rlim_cur)
+        return WADI_ERR_DISK_FULL;
     int code;
     do {
         code = posix_fallocate(fd, 0, total);

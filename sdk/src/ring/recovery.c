@@ -11,12 +11,23 @@ static bool identity_is(const wdi_ring_identity *identity, const wdi_ring *ring,
            memcmp(identity->boot_id, run->boot_id, sizeof identity->boot_id) == 0;
 }
 
+/* Of a store that is not there any more: nothing tells which of it was stored, so all of it may be lost. */
+static uint64_t orphaned_bytes(const wdi_ring *ring) {
+    const wdi_ring_identity *identity = &ring->header->identity;
+    uint64_t head = atomic_load(&ring->header->head);
+    uint64_t tail = atomic_load(&ring->header->tail);
+    bool known = identity->magic == WDI_RING_MAGIC && identity->crc == wdi_ring_identity_crc(identity);
+    return known && head <= tail && tail - head <= ring->mask + 1 ? tail - head : 0;
+}
+
 static uint64_t position_first(uint64_t position) { return position == 0 ? WDI_RING_ALIGN : position; }
 
 void wdi_ring_recover(wdi_ring *ring, const wdi_run_id *stored, uint64_t position, const uint8_t boot_id[16],
                       wdi_recovery *ret_recovery) {
     wdi_recovery recovery = {.ring = ring, .pos = position, .end = position};
     recovery.next_start = position_first(position);
+    if (stored == NULL)
+        recovery.lost_bytes = orphaned_bytes(ring);
     *ret_recovery = recovery;
     if (stored == NULL || position == 0 || position % WDI_RING_ALIGN != 0 ||
         position >= WDI_RING_LIMIT - WDI_RING_BYTES_MAX)

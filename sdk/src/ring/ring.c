@@ -33,8 +33,13 @@ static inline uint8_t *slot_claim(wdi_ring *ring, uint32_t n, uint64_t *ret_pos)
     uint64_t mark = WDI_MARK | (uint64_t)self_tid(ring->pid) << WDI_MARK_TID_SHIFT | bytes;
     uint64_t pos = atomic_load_explicit(&header->tail, memory_order_relaxed);
     do {
-        if (pos + bytes - atomic_load_explicit(&header->head, memory_order_acquire) > ring->mask + 1)
-            return NULL;
+        /* No room, or the head has passed what was the tail a moment ago. */
+        while (pos + bytes - atomic_load_explicit(&header->head, memory_order_acquire) > ring->mask + 1) {
+            uint64_t tail = atomic_load_explicit(&header->tail, memory_order_relaxed);
+            if (tail == pos)
+                return NULL;
+            pos = tail;
+        }
     } while (!atomic_compare_exchange_weak_explicit(&header->tail, &pos, pos + bytes, memory_order_seq_cst,
                                                     memory_order_relaxed));
     wdi_slot *slot = wdi_slot_at(ring, pos);

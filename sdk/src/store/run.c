@@ -58,9 +58,12 @@ wadi_err wdi_store_run_begin(wdi_store *s, const wire_run *run, uint64_t ring_po
     if (err == WADI_OK)
         err = wdi_runs_forget(s);
     err = wdi_txn_end(s, err);
-    if (err == WADI_OK)
-        s->run = record;
-    return err;
+    if (err != WADI_OK)
+        return err;
+    if (memcmp(s->run.boot_id, record.boot_id, sizeof record.boot_id) != 0)
+        memset(&s->clock, 0, sizeof s->clock); /* another boot's says nothing about this one */
+    s->run = record;
+    return WADI_OK;
 }
 
 /* ---- forgetting --------------------------------------------------------------------------------- */

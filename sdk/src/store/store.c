@@ -72,11 +72,24 @@ static wadi_err dir_sync(const char *dir) {
     return failed ? WADI_ERR_IO : WADI_OK;
 }
 
+static wadi_err parent_sync(const char *path) {
+    char dir[PATH_BYTES_MAX];
+    const char *slash = strrchr(path, '/');
+    size_t n = slash != NULL ? (size_t)(slash - path) : 0;
+    if (n == 0 || n >= sizeof dir)
+        return WADI_ERR_INVALID;
+    memcpy(dir, path, n);
+    dir[n] = '\0';
+    return dir_sync(dir);
+}
+
 /* Nothing is deleted: whoever looks after the device may want it. */
 static wadi_err set_aside(const wdi_store_options *opt, const char *why) {
     char path[PATH_BYTES_MAX];
     uint64_t mark = 0;
-    if ((mkdir(opt->quarantine_dir, 0700) != 0 && errno != EEXIST) || !base_random(&mark, sizeof mark))
+    bool made = mkdir(opt->quarantine_dir, 0700) == 0;
+    if ((!made && errno != EEXIST) || !base_random(&mark, sizeof mark) ||
+        (made && parent_sync(opt->quarantine_dir) != WADI_OK))
         return WADI_ERR_IO;
     int n = snprintf(path, sizeof path, "%s/store-%016" PRIx64 ".mdb", opt->quarantine_dir, mark);
     if (n < 0 || (size_t)n >= sizeof path)
@@ -84,7 +97,8 @@ static wadi_err set_aside(const wdi_store_options *opt, const char *why) {
     if (rename(opt->path, path) != 0)
         return WADI_ERR_IO;
     wdi_diagf(opt->diag, WADI_DIAG_ERROR, "store: %s: set aside as %s", why, path);
-    return dir_sync(opt->quarantine_dir);
+    wadi_err err = dir_sync(opt->quarantine_dir);
+    return err == WADI_OK ? parent_sync(opt->path) : err;
 }
 
 /* ---- opening ------------------------------------------------------------------------------------ */

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#define WAIT_MS_MAX 86400000u /* no answer silences a device for more than a day */
+
 static bool ack_read(const wdi_response *response, wire_ack *ret_ack) {
     memset(ret_ack, 0, sizeof *ret_ack);
     wire_ack ack;
@@ -62,7 +64,8 @@ static wdi_verdict status_judge(unsigned status) {
 wdi_verdict wdi_answer_judge(const wdi_response *response, wire_ack *ret_ack, uint64_t *ret_wait_ms) {
     bool is_ack = ack_read(response, ret_ack);
     uint64_t header_ms = response->has_retry_after ? response->retry_after_ms : 0;
-    *ret_wait_ms = header_ms > ret_ack->retry_after_ms ? header_ms : ret_ack->retry_after_ms;
+    uint64_t wait_ms = header_ms > ret_ack->retry_after_ms ? header_ms : ret_ack->retry_after_ms;
+    *ret_wait_ms = wait_ms < WAIT_MS_MAX ? wait_ms : WAIT_MS_MAX;
     return is_ack ? ack_judge(ret_ack, response->status) : status_judge(response->status);
 }
 

@@ -22,7 +22,12 @@ wadi_err wdi_retry_note_write(wdi_store *store, uint64_t wait_us) {
     return wdi_store_note_put(store, WDI_NOTE_RETRY_AFTER, &note, sizeof note);
 }
 
-uint64_t wdi_retry_note_read(wdi_store *store) {
+/* One that cannot be deleted, in a store without room, is over all the same, or counts once more. */
+void wdi_retry_note_delete(wdi_store *store) {
+    (void)!wdi_store_note_put(store, WDI_NOTE_RETRY_AFTER, "", 0);
+}
+
+uint64_t wdi_retry_note_take(wdi_store *store) {
     retry_note note;
     uint8_t boot_id[WIRE_ID_BYTES];
     size_t n = 0;
@@ -33,6 +38,8 @@ uint64_t wdi_retry_note_read(wdi_store *store) {
     bool same_boot = memcmp(boot_id, note.boot_id, sizeof boot_id) == 0;
     int64_t left_us =
         same_boot ? (int64_t)(note.boot_until_us - base_boot_us()) : note.wall_until_us - base_wall_us();
+    if (!same_boot || left_us <= 0)
+        wdi_retry_note_delete(store);
     if (left_us <= 0)
         return 0;
     return (uint64_t)left_us < note.wait_us ? (uint64_t)left_us : note.wait_us;

@@ -6,7 +6,11 @@
 
 WADI_NODISCARD wadi_err wdi_retry_note_write(wdi_store *store, uint64_t wait_us);
 
-/* What is left of it: 0 when there is none, or when it cannot be read. */
-uint64_t wdi_retry_note_read(wdi_store *store);
+/* What is left of it: 0 when there is none, or when it cannot be read. In another boot than the one that
+ * wrote it, it counts once: a device whose clock is behind would otherwise serve it at every boot. */
+uint64_t wdi_retry_note_take(wdi_store *store);
+
+/* The wait is over. */
+void wdi_retry_note_delete(wdi_store *store);
 
 #endif

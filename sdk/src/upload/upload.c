@@ -29,6 +29,7 @@ struct wdi_upload {
     uint64_t wait_until_us;
     bool wait_firm; /* asked for, or for a person to end: a kick does not */
     bool wait_long;
+    bool wait_noted;  /* in the store, until its end */
     bool unreachable; /* since the last connection that came about */
     bool unfinished;  /* step ended before everything was done */
     uint64_t now_us, grace_until_us;
@@ -67,10 +68,10 @@ wadi_err wdi_upload_open(const wadi_options *opt, const wdi_transport_ops *trans
         wdi_diagf(&u->diag, WADI_DIAG_ERROR, "upload: %s", why);
         goto fail;
     }
-    uint64_t wait_us = wdi_retry_note_read(store);
+    uint64_t wait_us = wdi_retry_note_take(store);
     if (wait_us > 0) {
         u->phase = PHASE_WAITING;
-        u->wait_firm = u->wait_long = true;
+        u->wait_firm = u->wait_long = u->wait_noted = true;
         u->wait_until_us = base_mono_us() + wait_us;
     }
     *ret_u = u;
@@ -142,7 +143,10 @@ static wadi_err upload_retry(wdi_upload *u, uint64_t asked_ms, uint64_t now_us, 
     uint64_t wait_us = wdi_backoff_asked(asked_ms * 1000, chance());
     upload_wait(u, wait_us, now_us, why);
     u->wait_firm = true;
-    return u->wait_long ? wdi_retry_note_write(u->store, wait_us) : WADI_OK;
+    if (!u->wait_long)
+        return WADI_OK;
+    u->wait_noted = true;
+    return wdi_retry_note_write(u->store, wait_us);
 }
 
 /* ---- answers -------------------------------------------------------------------------------------- */
@@ -180,7 +184,7 @@ static wadi_err number_give_up(wdi_upload *u, uint64_t seq, wadi_drop reason, bo
 }
 
 /* Refused as a whole: halves, down to the one event. */
-static wadi_err batch_split(wdi_upload *u, wadi_drop reason, uint64_t now_us) {
+static wadi_err batch_split(wdi_upload *u, const wire_ack *ack, wadi_drop reason, uint64_t now_us) {
     uint64_t numbers = u->out.last_seq - u->out.first_seq + 1;
     wdi_store_rewind(u->store, u->out.stream, u->out.first_seq);
     u->unsettled_turns = 0; /* halving ends by itself */
@@ -188,13 +192,18 @@ static wadi_err batch_split(wdi_upload *u, wadi_drop reason, uint64_t now_us) {
     if (numbers > 1)
         return WADI_OK;
     u->numbers_max = 1;
+    if (ack->status ==
+        WIRE_STATUS_NONE) { /* somebody in between says so, whose limits are not our events' fault */
+        upload_wait_long(u, now_us, "one event is too large for what stands before the collector (413)");
+        return WADI_OK;
+    }
     return number_give_up(u, u->out.first_seq, reason, false, now_us);
 }
 
 static wadi_err answer_refused(wdi_upload *u, const wire_ack *ack, uint64_t now_us) {
     uint64_t seq = ack->refused_seq;
     if (seq < u->out.first_seq || seq > u->out.last_seq)
-        return batch_split(u, WADI_DROP_REFUSED, now_us);
+        return batch_split(u, ack, WADI_DROP_REFUSED, now_us);
     wdi_store_rewind(u->store, u->out.stream, u->out.first_seq);
     return number_give_up(u, seq, WADI_DROP_REFUSED, true, now_us);
 }
@@ -233,7 +242,7 @@ static wadi_err verdict_apply(wdi_upload *u, wdi_verdict verdict, const wire_ack
     case WDI_VERDICT_UNVERIFIED:
         return wdi_store_unverified(u->store, u->out.stream, ack->next_seq, ack->chain);
     case WDI_VERDICT_TOO_LARGE:
-        return batch_split(u, WADI_DROP_TOO_LARGE, now_us);
+        return batch_split(u, ack, WADI_DROP_TOO_LARGE, now_us);
     case WDI_VERDICT_REFUSED:
         return answer_refused(u, ack, now_us);
     case WDI_VERDICT_ENCODING:
@@ -371,8 +380,12 @@ static wadi_err upload_begin(wdi_upload *u, uint64_t now_us, bool *ret_more) {
 
 static wadi_err upload_turn(wdi_upload *u, uint64_t now_us, bool *ret_more) {
     *ret_more = false;
-    if (u->phase == PHASE_WAITING && now_us >= u->wait_until_us)
+    if (u->phase == PHASE_WAITING && now_us >= u->wait_until_us) {
+        if (u->wait_noted)
+            wdi_retry_note_delete(u->store);
+        u->wait_noted = false;
         u->phase = PHASE_IDLE;
+    }
     switch (u->phase) {
     case PHASE_WAITING:
         return WADI_OK;

@@ -176,6 +176,19 @@ class Waiting(SendTest):
                 self.assertEqual(process.returncode, 0, said.decode())
             self.assertEqual(sorted(e.properties["i"] for e in collector.delivered), list(range(8)))
 
+    def test_a_store_that_takes_nothing_is_given_up(self):
+        """The ring fits, and the store cannot grow: wadi-send must not wait for ever."""
+        limited = ["prlimit", f"--fsize={100 * 1024}", *self.command(None, "--ring-bytes", "65536", "--flush-ms", "10",
+                                                                     "--timeout-ms", "500", "--json")]
+        done = subprocess.run(limited, env=self.environment, input=self.many(20000) + b"nonsense\n",
+                              stderr=subprocess.PIPE, timeout=DEADLINE_S, check=False)
+        self.assertEqual(done.returncode, 74, done.stderr.decode()[-2000:])
+
+    def test_a_bad_line_does_not_hide_that_nothing_was_acknowledged(self):
+        said = self.send(None, "--endpoint", "http://127.0.0.1:1", "--wait", "acked", "--timeout-ms", "200", "--json",
+                         stdin=b'{"name":"e"}\nnonsense\n', expect=75)
+        self.assertIn("line 2", said)
+
     def test_a_store_that_cannot_be(self):
         self.assertIn("/nonexistent/store", self.send(None, "--dir", "/nonexistent/store", "e", expect=64))
 

@@ -2,8 +2,12 @@
 #include "tests/crash/store_events.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static void test_events_of_a_killed_process_are_recovered(void **state) {
@@ -77,10 +81,52 @@ static void test_forked_child_leaves_the_lane_to_its_parent(void **state) {
     lane_dir_remove(dir);
 }
 
+typedef struct waiter {
+    wadi *w;
+    wadi_ticket ticket;
+    atomic_bool waits;
+} waiter;
+
+static void *wait_for_ack(void *context) {
+    waiter *self = context;
+    self->waits = true;
+    (void)!wadi_wait(self->w, self->ticket, WADI_ACKED, 3000);
+    return NULL;
+}
+
+/* To destroy a condition waits for its waiters, and in a child there is nobody to wake them. */
+static void test_child_closes_while_a_thread_of_the_parent_waits(void **state) {
+    (void)state;
+    char dir[LANE_DIR_BYTES];
+    const struct timespec pause = {.tv_nsec = 1000000};
+    int status = 0;
+    pthread_t thread;
+    lane_dir_make(dir);
+    waiter self = {.w = lane_open(dir, 1000)};
+    lane_record(self.w, 0, 1, &self.ticket);
+    assert_int_equal(pthread_create(&thread, NULL, wait_for_ack, &self), 0);
+    while (!self.waits)
+        nanosleep(&pause, NULL);
+    for (int i = 0; i < 50; i++)
+        nanosleep(&pause, NULL); /* it most likely sleeps by now */
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(5);
+        _exit(wadi_close(self.w, 0) == WADI_OK ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(wadi_close(self.w, 1000), WADI_OK);
+    lane_dir_remove(dir);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_events_of_a_killed_process_are_recovered),
         cmocka_unit_test(test_forked_child_leaves_the_lane_to_its_parent),
+        cmocka_unit_test(test_child_closes_while_a_thread_of_the_parent_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

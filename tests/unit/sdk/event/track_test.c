@@ -233,7 +233,7 @@ static void test_full_ring_is_counted(void **state) {
 
 static void test_stopped_tracker_answers_closed(void **state) {
     tracked *t = *state;
-    wdi_tracker_stop(&t->tracker);
+    wdi_tracker_refuse(&t->tracker, WADI_ERR_CLOSED);
     assert_int_equal(WADI_TRACK0(handle(t), "after"), WADI_ERR_CLOSED);
     assert_false(event_next(t));
 }

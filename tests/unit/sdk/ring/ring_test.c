@@ -1,6 +1,13 @@
 /* The living ring: order, wrap-around, full, slots that nobody commits, a file that lies. */
 #include "tests/unit/sdk/ring/ring_fixture.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+
+#include "sdk/src/base/clock.h"
+
 #include <pthread.h>
 #include <sys/stat.h>
 
@@ -238,6 +245,64 @@ static void test_open_says_what_is_wrong(void **state) {
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
+static wdi_ring *drained_ring;
+static volatile sig_atomic_t draining;
+
+static void drain_all(wdi_ring *ring) {
+    wdi_record record;
+    while (wdi_ring_read(ring, &record) == WDI_RING_RECORD)
+        continue;
+    wdi_ring_release(ring, wdi_ring_cursor(ring));
+}
+
+/* As if the thread had been preempted, and the others had recorded and drained meanwhile. */
+static void record_and_drain(int signal_number) {
+    (void)signal_number;
+    if (draining)
+        return;
+    assert_int_equal(wdi_ring_put(drained_ring, WDI_RECORD_EVENT, WADI_NORMAL, "from outside", 12, NULL),
+                     WADI_OK);
+    drain_all(drained_ring);
+}
+
+static void test_ring_with_room_is_never_full(void **state) {
+    fixture *f = *state;
+    struct sigaction action = {.sa_handler = record_and_drain}, before;
+    const struct itimerval often = {{0, 10}, {0, 10}}, never = {{0, 0}, {0, 0}};
+    drained_ring = &f->ring;
+    assert_int_equal(sigaction(SIGALRM, &action, &before), 0);
+    assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
+    unsigned spurious = 0;
+    for (uint64_t until_us = base_mono_us() + 1000000; base_mono_us() < until_us;) {
+        for (int i = 0; i < 100; i++) {
+            spurious += wdi_ring_put(&f->ring, WDI_RECORD_EVENT, WADI_NORMAL, "x", 1, NULL) != WADI_OK;
+            draining = 1;
+            drain_all(&f->ring);
+            draining = 0;
+        }
+    }
+    assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
+    assert_int_equal(sigaction(SIGALRM, &before, NULL), 0);
+    assert_int_equal(spurious, 0);
+}
+
+/* The default action of SIGXFSZ would end our host. */
+static void test_limit_of_file_sizes_is_an_error_and_no_signal(void **state) {
+    fixture *f = *state;
+    assert_int_equal(unlinkat(f->dir_fd, "ring", 0), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        wdi_ring ring;
+        const struct rlimit small = {4096, 4096};
+        if (setrlimit(RLIMIT_FSIZE, &small) != 0)
+            _exit(1);
+        _exit(wdi_ring_open(&ring, f->dir_fd, FIXTURE_RING_BYTES) == WADI_ERR_DISK_FULL ? 0 : 2);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_record_comes_out_as_it_went_in),
@@ -254,6 +319,8 @@ int main(void) {
         TEST(test_file_of_a_strange_size_is_made_anew),
         TEST(test_sparse_file_gets_its_blocks),
         TEST(test_open_says_what_is_wrong),
+        TEST(test_ring_with_room_is_never_full),
+        TEST(test_limit_of_file_sizes_is_an_error_and_no_signal),
     };
     return cmocka_run_group_tests_name("ring", tests, NULL, NULL);
 }

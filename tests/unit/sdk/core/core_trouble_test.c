@@ -1,0 +1,124 @@
+/* What a handle does when something is wrong: with a slot, with its files, with its store. */
+#include "tests/crash/store_events.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sdk/src/base/clock.h"
+#include "sdk/src/core/handle.h"
+
+static uint64_t cpu_us(void) {
+    struct rusage used;
+    getrusage(RUSAGE_SELF, &used);
+    return (uint64_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1000000 +
+           (uint64_t)(used.ru_utime.tv_usec + used.ru_stime.tv_usec);
+}
+
+/* As by a thread that is not scheduled between its claim and its commit, while others fill the ring. */
+static void test_blocked_slot_costs_no_cpu(void **state) {
+    (void)state;
+    char dir[LANE_DIR_BYTES];
+    const struct timespec second = {.tv_sec = 1};
+    wadi_options opt = WADI_OPTIONS_INIT;
+    wadi *w = NULL;
+    uint64_t pos = 0, next = 0;
+    lane_dir_make(dir);
+    opt.dir = dir;
+    opt.ring_bytes = 64 << 10;
+    opt.flush_ms = 100;
+    assert_int_equal(wadi_open(&opt, &w), WADI_OK);
+    uint8_t *slot = wdi_ring_claim(&w->tracker.ring, 1, &pos);
+    assert_non_null(slot);
+    while (wdi_ring_used(&w->tracker.ring) < (48u << 10))
+        lane_record(w, next++, 1, NULL);
+    uint64_t before_us = cpu_us();
+    nanosleep(&second, NULL); /* what is measured is the time */
+    assert_in_range(cpu_us() - before_us, 0, 300000);
+    *slot = 0xff; /* no event: passed over */
+    wdi_ring_commit(&w->tracker.ring, pos, WDI_RECORD_CONTEXT, WADI_NORMAL, 1);
+    assert_int_equal(wadi_close(w, 1000), WADI_OK);
+    lane_dir_remove(dir);
+}
+
+/* Refused to read for a moment, it is still this device's. */
+static void test_unreadable_installation_is_never_replaced(void **state) {
+    (void)state;
+    char dir[LANE_DIR_BYTES], path[LANE_DIR_BYTES + 32], aside[LANE_DIR_BYTES + 32], first[33], second[33];
+    wadi_options opt = WADI_OPTIONS_INIT;
+    wadi *w = NULL;
+    lane_dir_make(dir);
+    opt.dir = dir;
+    snprintf(path, sizeof path, "%s/installation", dir);
+    snprintf(aside, sizeof aside, "%s/aside", dir);
+    w = lane_open(dir, 1000);
+    assert_int_equal(wadi_installation(w, first), WADI_OK);
+    assert_int_equal(wadi_close(w, 1000), WADI_OK);
+    assert_int_equal(rename(path, aside), 0);
+    assert_int_equal(symlink(path, path), 0); /* a loop: also root cannot read it */
+    w = NULL;
+    assert_int_equal(wadi_open(&opt, &w), WADI_ERR_IO);
+    assert_int_equal(rename(aside, path), 0);
+    w = lane_open(dir, 1000);
+    assert_int_equal(wadi_installation(w, second), WADI_OK);
+    assert_string_equal(first, second);
+    assert_int_equal(wadi_close(w, 1000), WADI_OK);
+    lane_dir_remove(dir);
+}
+
+/* All but LMDB's first pages. */
+static void store_spoil(const char *dir) {
+    static uint8_t junk[4096];
+    char path[LANE_DIR_BYTES + 32];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/lanes/0/store.mdb", dir);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_int_equal(fstat(fd, &st), 0);
+    memset(junk, 0xa5, sizeof junk);
+    for (off_t at = 2 * (off_t)sizeof junk; at < st.st_size && at < (1 << 20); at += (off_t)sizeof junk)
+        assert_int_equal(pwrite(fd, junk, sizeof junk, at), sizeof junk);
+    close(fd);
+}
+
+static void test_damaged_store_takes_no_more_and_what_was_in_the_ring_counts_as_lost(void **state) {
+    (void)state;
+    char dir[LANE_DIR_BYTES];
+    const struct timespec pause = {.tv_nsec = 1000000};
+    wadi_ticket ticket = 0;
+    uint64_t index = 0;
+    wadi_err err = WADI_OK;
+    lane_dir_make(dir);
+    wadi *w = lane_open(dir, 10);
+    lane_record(w, index++, 1, &ticket);
+    assert_int_equal(wadi_wait(w, ticket, WADI_DISK, 10000), WADI_OK);
+    store_spoil(dir);
+    uint64_t deadline_us = base_mono_us() + 20000000;
+    for (; err == WADI_OK; nanosleep(&pause, NULL)) {
+        assert_true(base_mono_us() < deadline_us);
+        err = lane_track(w, 0, index++, NULL);
+    }
+    assert_int_equal(err, WADI_ERR_CORRUPT);
+    (void)!wadi_close(w, 100);
+    w = lane_open(dir, 10);
+    assert_non_null(w);
+    assert_int_equal(lane_stats(w).quarantined, 1);
+    assert_true(lane_stats(w).ring_lost > 0);
+    assert_int_equal(wadi_close(w, 1000), WADI_OK);
+    w = lane_open(dir, 10);
+    assert_int_equal(lane_stats(w).ring_lost, 0);
+    assert_int_equal(wadi_close(w, 1000), WADI_OK);
+    lane_dir_remove(dir);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_blocked_slot_costs_no_cpu),
+        cmocka_unit_test(test_unreadable_installation_is_never_replaced),
+        cmocka_unit_test(test_damaged_store_takes_no_more_and_what_was_in_the_ring_counts_as_lost),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
