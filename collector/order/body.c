@@ -47,8 +47,7 @@ void body_unref(body *b) {
 /* One allocation behind the struct for all tables; the widest alignment first. */
 static body *body_alloc(const journal_entry *entry, const wire_batch *batch, uint32_t n_definitions) {
     size_t n = entry->n_items;
-    size_t size = sizeof(body) + n * (sizeof(wire_item) + sizeof(int64_t)) +
-                  n_definitions * sizeof(wire_definition) +
+    size_t size = sizeof(body) + n * sizeof(wire_item) + n_definitions * sizeof(wire_definition) +
                   batch->n_contexts * (sizeof(wire_span) + sizeof(uint32_t));
     body *b = malloc(size);
     if (!b)
@@ -60,8 +59,6 @@ static body *body_alloc(const journal_entry *entry, const wire_batch *batch, uin
     b->n_definitions = n_definitions;
     b->n_contexts = batch->n_contexts;
     uint8_t *at = (uint8_t *)(b + 1);
-    b->times = (int64_t *)(void *)at;
-    at += n * sizeof(int64_t);
     b->items = (wire_item *)(void *)at;
     at += n * sizeof(wire_item);
     b->definitions = (wire_definition *)(void *)at;
@@ -79,7 +76,7 @@ static void body_fill(body *b, const body_reader *r, const journal_entry *entry)
     memcpy(b->context_ids, r->batch.context_ids, b->n_contexts * sizeof *b->context_ids);
     int64_t floor_us = entry->floor_us;
     for (uint32_t i = 0; i < b->n_items; i++)
-        b->times[i] = entry_item_us(entry, &b->items[i], &floor_us);
+        b->items[i].at_us = entry_item_us(entry, &b->items[i], &floor_us);
 }
 
 typedef struct keyed {
@@ -97,7 +94,7 @@ static int keyed_compare(const void *a, const void *b) {
 /* Explicit times come in any order: the cursor then walks an index. */
 static body_err body_sort(body *b) {
     uint32_t i = 1;
-    while (i < b->n_items && b->times[i - 1] <= b->times[i])
+    while (i < b->n_items && body_time(b, i - 1) <= body_time(b, i))
         i++;
     if (i >= b->n_items)
         return BODY_OK;
@@ -108,7 +105,7 @@ static body_err body_sort(body *b) {
         return BODY_ERR_MEMORY;
     }
     for (i = 0; i < b->n_items; i++)
-        keys[i] = (keyed){b->times[i], i};
+        keys[i] = (keyed){body_time(b, i), i};
     qsort(keys, b->n_items, sizeof *keys, keyed_compare);
     for (i = 0; i < b->n_items; i++)
         b->sorted[i] = keys[i].index;

@@ -15,9 +15,8 @@ typedef struct body {
     /* What every event is looked up by stands first: one cache line. */
     uint32_t refs;
     uint32_t n_items;
-    uint8_t *raw; /* the decompressed Batch */
-    wire_item *items;
-    int64_t *times;   /* event time of each item, in item order */
+    uint8_t *raw;     /* the decompressed Batch */
+    wire_item *items; /* at_us is the event time that the journal fixed */
     uint32_t *sorted; /* item indices by (time, index); NULL: already in that order */
     void *cache;
     void (*cache_free)(void *cache);
@@ -41,6 +40,8 @@ body_err body_open(body_reader *r, const journal_entry *entry, wire_span stored,
 
 body *body_ref(body *b);
 void body_unref(body *b);
+
+static inline int64_t body_time(const body *b, uint32_t item) { return b->items[item].at_us; }
 
 /* What an item adds to order.max_pending. */
 #define BODY_ITEM_BYTES 16u

@@ -76,7 +76,7 @@ static uint32_t cursor_item(const body *b, uint32_t cursor) { return b->sorted ?
 
 static order_key cursor_key(const body *b, uint32_t cursor) {
     uint32_t item = cursor_item(b, cursor);
-    return (order_key){b->times[item], b->entry.position, item};
+    return (order_key){body_time(b, item), b->entry.position, item};
 }
 
 static order_err body_error(body_err err) {
@@ -120,7 +120,7 @@ static order_err pending_take(order *o, pending *p, order_key mark) {
     const body *b = p->body;
     while (p->left > 0 && order_key_covers(mark, cursor_key(b, p->next))) {
         uint32_t item = cursor_item(b, p->next), end = body_item_end(b, item);
-        o->events[o->n_events++] = (order_event){b->times[item], p->body, item};
+        o->events[o->n_events++] = (order_event){body_time(b, item), p->body, item};
         for (; item < end; item++) {
             p->bytes -= body_item_bytes(&b->items[item]);
             p->left--;
@@ -128,7 +128,7 @@ static order_err pending_take(order *o, pending *p, order_key mark) {
         }
     }
     if (p->left > 0)
-        p->next_us = b->times[cursor_item(b, p->next)];
+        p->next_us = body_time(b, cursor_item(b, p->next));
     else
         p->bytes = 0;
     return ORDER_OK;
@@ -208,49 +208,55 @@ static void bodies_close(order *o) {
     }
 }
 
-static int pending_compare(const void *a, const void *b) {
-    const pending *x = a, *y = b;
-    if (x->next_us != y->next_us)
-        return x->next_us < y->next_us ? -1 : 1;
-    return x->position < y->position ? -1 : x->position > y->position;
+static int64_t first_us(const order *o) {
+    int64_t least = INT64_MAX;
+    for (size_t i = 0; i < o->n_pendings; i++)
+        least = o->pendings[i].next_us < least ? o->pendings[i].next_us : least;
+    return least;
+}
+
+/* Memory of the bodies whose first event lies at or before `us`. */
+static uint64_t raw_until(const order *o, int64_t us) {
+    uint64_t raw = 0;
+    for (size_t i = 0; i < o->n_pendings; i++)
+        raw += o->pendings[i].next_us <= us ? o->pendings[i].raw : 0;
+    return raw;
+}
+
+/* Where all batches of one microsecond do not fit: before the first that does not. They stand by position. */
+static order_key mark_between(const order *o, int64_t us) {
+    uint64_t raw = 0;
+    size_t taken = 0;
+    for (size_t i = 0; i < o->n_pendings; i++) {
+        const pending *p = &o->pendings[i];
+        if (p->next_us != us)
+            continue;
+        raw += p->raw;
+        if (raw > o->opt.open_bytes_max && taken > 0)
+            return (order_key){us, p->position - 1, UINT32_MAX};
+        taken++;
+    }
+    return ORDER_KEY_END(us);
 }
 
 /* How far one merge may go so that the bodies it opens fit the memory: mostly to the watermark. */
-static order_err merge_mark(const order *o, order_key *ret_mark) {
-    *ret_mark = o->watermark;
-    uint64_t raw = 0;
-    size_t n = 0;
-    for (size_t i = 0; i < o->n_pendings; i++)
-        if (o->pendings[i].next_us <= o->watermark.us) {
-            raw += o->pendings[i].raw;
-            n++;
-        }
-    if (raw <= o->opt.open_bytes_max || n < 2)
-        return ORDER_OK;
-    pending *sorted = malloc(o->n_pendings * sizeof *sorted);
-    if (!sorted)
-        return ORDER_ERR_MEMORY;
-    memcpy(sorted, o->pendings, o->n_pendings * sizeof *sorted);
-    qsort(sorted, o->n_pendings, sizeof *sorted, pending_compare);
-    raw = sorted[0].raw;
-    size_t fits = 1;
-    while (fits < n && raw + sorted[fits].raw <= o->opt.open_bytes_max)
-        raw += sorted[fits++].raw;
-    if (fits < n) /* everything before the first event of the first batch that does not fit */
-        *ret_mark = (order_key){sorted[fits].next_us, sorted[fits].position - 1, UINT32_MAX};
-    if (order_key_covers(*ret_mark, o->watermark))
-        *ret_mark = o->watermark;
-    free(sorted);
-    return ORDER_OK;
+static order_key merge_mark(const order *o) {
+    int64_t us = o->watermark.us;
+    if (raw_until(o, us) <= o->opt.open_bytes_max)
+        return o->watermark;
+    int64_t least = first_us(o);
+    while (us > least && raw_until(o, us) > o->opt.open_bytes_max)
+        us = least + (us - least) / 2;
+    order_key mark = us > least ? ORDER_KEY_END(us) : mark_between(o, us);
+    return order_key_covers(mark, o->watermark) ? o->watermark : mark;
 }
 
 order_err order_release(order *o) {
     order_key mark;
     order_err err;
     do {
-        err = merge_mark(o, &mark);
-        if (err == ORDER_OK)
-            err = events_gather(o, mark);
+        mark = merge_mark(o);
+        err = events_gather(o, mark);
         if (err == ORDER_OK)
             err = events_leave(o, false);
         pendings_compact(o);
@@ -264,60 +270,19 @@ static void watermark_raise(order *o, order_key key) {
         o->watermark = key;
 }
 
-/* What would leave, and how much room it gives. */
-typedef struct cut {
-    order_key key;
-    uint64_t bytes;
-} cut;
-
-static int cut_compare(const void *a, const void *b) {
-    const cut *x = a, *y = b;
-    return order_key_covers(y->key, x->key) ? (order_key_covers(x->key, y->key) ? 0 : -1) : 1;
-}
-
-/* Appends a cut for everything that one batch still has, and closes it again if it was not open before. */
-static order_err cuts_add(order *o, pending *p, cut *cuts, size_t *n) {
-    bool was_open = p->body != NULL;
-    order_err err = pending_open(o, p);
-    if (err != ORDER_OK)
-        return err;
-    size_t before = *n;
-    for (uint32_t cursor = p->next; cursor < p->next + p->left;) {
-        uint32_t item = cursor_item(p->body, cursor), end = body_item_end(p->body, item);
-        cut *c = &cuts[(*n)++];
-        *c = (cut){cursor_key(p->body, cursor), 0};
-        for (; item < end; item++, cursor++)
-            c->bytes += body_item_bytes(&p->body->items[item]);
-    }
-    uint64_t items = 0;
-    for (size_t i = before; i < *n; i++)
-        items += cuts[i].bytes;
-    cuts[*n - 1].bytes += p->bytes - items; /* with its last event the batch's own part goes too */
-    if (!was_open) {
-        body_unref(p->body);
-        p->body = NULL;
-    }
-    return ORDER_OK;
-}
-
-/* The watermark rises so far that what is left fits: to the key of the last event that has to go. */
+/* The least events leave, and the watermark rises to them, until what is left fits: step by step through the
+ * time in which the batches that wait begin. */
 static order_err watermark_force(order *o) {
     uint64_t target = o->opt.pending_bytes_max - o->opt.pending_bytes_max / 8;
-    uint64_t bytes = o->pending_bytes;
-    cut *cuts = malloc(o->pending_events * sizeof *cuts);
-    size_t n = 0;
-    order_err err = cuts ? ORDER_OK : ORDER_ERR_MEMORY;
-    for (size_t i = 0; i < o->n_pendings && err == ORDER_OK; i++)
-        err = cuts_add(o, &o->pendings[i], cuts, &n);
-    if (err == ORDER_OK) {
-        qsort(cuts, n, sizeof *cuts, cut_compare);
-        for (size_t i = 0; i < n && bytes > target; i++) {
-            bytes -= cuts[i].bytes;
-            watermark_raise(o, cuts[i].key);
-        }
+    order_err err = ORDER_OK;
+    while (err == ORDER_OK && o->pending_bytes > target) {
+        int64_t least = first_us(o), greatest = least;
+        for (size_t i = 0; i < o->n_pendings; i++)
+            greatest = o->pendings[i].next_us > greatest ? o->pendings[i].next_us : greatest;
+        watermark_raise(o, ORDER_KEY_END(least + (greatest - least) / 8));
+        err = order_release(o);
     }
-    free(cuts);
-    return err == ORDER_OK ? order_release(o) : err;
+    return err;
 }
 
 /* ---- entries in --------------------------------------------------------------------------------- */

@@ -40,8 +40,8 @@ static inline bool order_key_covers(order_key mark, order_key key) {
 
 typedef struct order_options {
     int64_t window_us;
-    uint64_t pending_bytes_max; /* beyond it the least keys leave, down to seven eighths, and the watermark
-                                   rises to each */
+    uint64_t pending_bytes_max; /* beyond it the least keys leave until at most seven eighths are left, and
+                                   the watermark rises to each */
     uint64_t open_bytes_max;    /* memory for bodies that are open and wait; decides nothing of what leaves */
 } order_options;
 

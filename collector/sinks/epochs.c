@@ -8,8 +8,8 @@
 #include "jsonl.h"
 #include "text.h"
 
-#define RELEASE_BYTES (1u << 20) /* events read that justify a merge … */
-#define RELEASE_US 50000u        /* … or time since the last one */
+#define RELEASE_BYTES (8u << 20) /* events read that justify a merge … */
+#define RELEASE_US 100000u       /* … or time since the last one */
 #define NO_CONFLICT UINT64_MAX
 #define HOURS_MAX 1000u /* partitions of one epoch, so that its manifest stays small */
 

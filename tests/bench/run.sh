@@ -23,7 +23,7 @@ admin: {listen: 127.0.0.1:0}
 ingress: {threads: 1}
 tls: {cert_file: $work/server.pem, key_file: $work/server.key}
 journal: {dir: $work/journal, max_bytes: 8GiB, keep: 1m, keep_bytes: 256MiB}
-order: {window: 1s}
+order: {window: 1s, max_pending: 256MiB}
 sinks:
   - {name: files, type: file, format: jsonl, path: $work/events, compression: none, roll_interval: 1s}
 log: {level: info}

@@ -80,7 +80,7 @@ static body *body_make(journal_entry *entry) {
 
 /* The lines of one event, as an array. */
 static json_t *lines_of(body *b, uint32_t index, bool late, unsigned expected) {
-    order_event event = {b->times[index], b, index};
+    order_event event = {body_time(b, index), b, index};
     size_t cap = jsonl_bytes_max(&event);
     char *out = malloc(cap);
     unsigned lines;
