@@ -52,6 +52,11 @@ static void sizes_check(struct walk *walk) {
         root_wrong(walk, "admin.listen", "listen", "is the same as listen");
 }
 
+static void dedup_check(struct walk *walk) {
+    if (walk->config->dedup.stream_idle_max_us != CONFIG_NEVER)
+        root_wrong(walk, "dedup.stream_idle_max", NULL, "is not built in yet; `never` is");
+}
+
 static void api_keys_check(struct walk *walk) {
     const struct option_spec *list = option_find(&option_root, "auth.api_keys");
     const struct config_api_key *keys = walk->config->auth.api_keys;
@@ -77,12 +82,16 @@ static void sink_check(struct walk *walk, const struct option_table *table, size
         setting_wrong(walk, table, &sinks[i], label, "type", NULL, "is not built in yet; `file` is");
     else if (!sinks[i].path)
         setting_wrong(walk, table, &sinks[i], label, "path", "type", "is needed by a sink of type file");
+    if (sinks[i].on_full != CONFIG_ON_FULL_BLOCK)
+        setting_wrong(walk, table, &sinks[i], label, "on_full", NULL,
+                      "`gap` is not built in yet; `block` is");
 }
 
 void checks_run(struct walk *walk) {
     const struct option_table *sink_table = option_find(&option_root, "sinks")->element;
     tenancy_check(walk);
     sizes_check(walk);
+    dedup_check(walk);
     api_keys_check(walk);
     for (size_t i = 0; i < walk->config->sinks_count; i++)
         sink_check(walk, sink_table, i);

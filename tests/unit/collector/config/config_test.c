@@ -125,11 +125,11 @@ static const char everything[] =
     "  keep: 365d, keep_bytes: 0}\n"
     "order: {window: 0, max_pending: 64GiB}\n"
     "clock: {step_max: 1ms}\n"
-    "dedup: {stream_idle_max: 36500d}\n"
+    "dedup: {stream_idle_max: never}\n"
     "sinks:\n"
     "- {name: a, type: file, path: /o}\n"
     "- {name: b, type: file, path: /o, compression: gzip, window: 1500ms,\n"
-    "   max_pending: 1MiB, roll_bytes: 1KiB, roll_interval: 100ms, on_full: gap}\n"
+    "   max_pending: 1MiB, roll_bytes: 1KiB, roll_interval: 100ms, on_full: block}\n"
     "log: {level: debug}\n";
 
 static void test_config_when_printed_and_read_again_then_the_same(void **state) {
@@ -157,7 +157,7 @@ static void test_config_when_a_sink_has_no_window_then_it_inherits(void **state)
     assert_true(config.sinks[0].max_pending_bytes == UINT64_C(64) << 30);
     assert_int_equal(config.sinks[1].window_us, 1500000);
     assert_int_equal(config.sinks[1].max_pending_bytes, 1 << 20);
-    assert_int_equal(config.sinks[1].on_full, CONFIG_ON_FULL_GAP);
+    assert_int_equal(config.sinks[1].on_full, CONFIG_ON_FULL_BLOCK);
     config_free(&config);
 }
 
