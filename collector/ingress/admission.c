@@ -20,6 +20,14 @@ static bool resource_check(const struct request *r, struct fault *fault) {
     return fault->status == 0;
 }
 
+/* A name goes into logs, metrics, keys and JSON as it stands. */
+static bool name_is_plain(const char *name) {
+    for (const char *c = name; *c != '\0'; c++)
+        if (*c <= ' ' || *c > '~' || strchr("\"'`\\", *c) != NULL)
+            return false;
+    return name[0] != '\0';
+}
+
 static bool tenant_find(const struct admission_policy *policy, const struct request *r, const char *peer_name,
                         char *ret_tenant, struct fault *fault) {
     const char *tenant = "default";
@@ -30,6 +38,10 @@ static bool tenant_find(const struct admission_policy *policy, const struct requ
     if (tenant == NULL && policy->client_certificates)
         fault_set(fault, 403, NULL, "the client certificate has no common name of at most %u bytes",
                   SUBMISSION_TENANT_MAX - 1);
+    else if (policy->client_certificates && !name_is_plain(tenant))
+        fault_set(fault, 403, NULL,
+                  "the client certificate's common name has to be printable ASCII without spaces, quotes "
+                  "and backslashes");
     else if (tenant == NULL)
         fault_set(fault, 401, "WWW-Authenticate: Bearer realm=\"wadi\"\r\n",
                   request_header(r, REQUEST_AUTHORIZATION) != NULL

@@ -96,12 +96,25 @@ static void test_client_certificates_then_their_name(void **state) {
     assert_int_equal(fault.status, 403);
 }
 
+static void test_client_certificates_with_a_name_that_breaks_texts_then_refused(void **state) {
+    (void)state;
+    static const char *const names[] = {"",         "two words", "line\nbreak", "tab\t", "a\"b",
+                                        "back\\sl", "it's",      "\x7f",        "é",     "a`b"};
+    const struct admission_policy policy = {.client_certificates = true};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        assert_false(check(&policy, GOOD, names[i]));
+        assert_int_equal(fault.status, 403);
+    }
+    assert_true(check(&policy, GOOD, "urn:dev/7@example.org{~}"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_encodings_then_the_journals_names_of_them),
         cmocka_unit_test(test_wrong_form_then_its_status_and_what_is_spoken),
         cmocka_unit_test(test_api_keys_then_needed),
         cmocka_unit_test(test_client_certificates_then_their_name),
+        cmocka_unit_test(test_client_certificates_with_a_name_that_breaks_texts_then_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
