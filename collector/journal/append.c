@@ -102,8 +102,10 @@ static int64_t first_floor_us(const journal_entry *e, const wire_item *items) {
 
 static void entry_fix_times(appender *a, journal_entry *e, const submission *s, const wire_item *items,
                             const dedup_state *state, int64_t arrived_us) {
-    timebase_moment moment = {
-        .received_us = e->received_us, .arrived_us = arrived_us, .floor_us = state->last_us};
+    timebase_moment moment = {.tenant = s->tenant,
+                              .received_us = e->received_us,
+                              .arrived_us = arrived_us,
+                              .floor_us = state->last_us};
     bool stamped = false;
     for (uint32_t i = e->n_items; i-- > 0 && !stamped;)
         if ((stamped = item_is_stamped(&items[i])))

@@ -67,6 +67,31 @@ static verdict compare_at(const comparison *c, uint64_t seq) {
 
 #define NOWHERE UINT64_MAX
 
+/* What differs where an entry begins differs all through it: only an entry in which the two went apart has
+ * to be opened. */
+static bool differs_from_start(const comparison *c, uint64_t seq, uint64_t *ret_start) {
+    uint64_t before = c->facts->first_seq - 1;
+    *ret_start = c->history->start_below(c->history->context, seq);
+    return *ret_start > before && *ret_start + 1 < seq && compare_at(c, *ret_start) == DIFFERS;
+}
+
+/* From `*seq`, which does not agree, down to the greatest number that does, or to the one before the batch.
+ */
+static verdict walk_down(const comparison *c, uint64_t *seq, uint64_t *differs_at) {
+    verdict found = UNKNOWN;
+    uint64_t start = c->history->start_below != NULL ? *seq : 0; /* at and below it nothing was asked yet */
+    while (found != AGREES && *seq > c->facts->first_seq - 1) {
+        if (*seq <= start && differs_from_start(c, *seq, &start)) {
+            *seq = *differs_at = start;
+            continue;
+        }
+        found = compare_at(c, --*seq);
+        if (found == DIFFERS)
+            *differs_at = *seq;
+    }
+    return found;
+}
+
 /* The chain is a hash of all that came before it: where it agrees, every earlier number agrees, and where
  * it differs, every later one does. So the journal is read back only when the end alone does not decide. */
 static dedup_decision compare(const comparison *c) {
@@ -78,11 +103,8 @@ static dedup_decision compare(const comparison *c) {
     uint64_t differs_at = found == DIFFERS ? seq : NOWHERE;
     if (seq > before && compare_at(c, before) == DIFFERS) /* spares the way down */
         seq = differs_at = before;
-    while (found != AGREES && seq > before) {
-        found = compare_at(c, --seq);
-        if (found == DIFFERS)
-            differs_at = seq;
-    }
+    else
+        found = walk_down(c, &seq, &differs_at);
     if (found == AGREES)
         return differs_at == NOWHERE ? answer_unverified(c->state) : answer_fork(c->facts, seq);
     if (c->facts->first_seq > c->facts->low)

@@ -31,7 +31,10 @@ typedef struct dedup_history {
     /* The chain after number `seq` as the journal holds it. False: not known (any more). Called for falling
      * numbers, with at most one jump back up. */
     bool (*chain_at)(void *context, uint64_t seq, uint64_t *ret_chain);
-    void *context;
+    /* A number below `seq` whose chain costs little: where the entry that holds `seq` begins. NULL: all
+     * numbers cost the same. */
+    uint64_t (*start_below)(void *context, uint64_t seq);
+    void *context; /* of both */
 } dedup_history;
 
 typedef struct dedup_decision {

@@ -1,9 +1,15 @@
 #include "gate.h"
 
+#include <time.h>
+
 void gate_init(gate *g) {
     *g = (gate){.inside = 0};
     pthread_mutex_init(&g->lock, NULL);
-    pthread_cond_init(&g->left, NULL);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&g->left, &attributes);
+    pthread_condattr_destroy(&attributes);
 }
 
 void gate_fini(gate *g) {
@@ -33,12 +39,26 @@ bool gate_is_closed(gate *g) {
     return closed;
 }
 
-void gate_close(gate *g) {
+static struct timespec moment_in(uint32_t wait_ms) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_sec += wait_ms / 1000;
+    t.tv_nsec += (long)(wait_ms % 1000) * 1000000;
+    t.tv_sec += t.tv_nsec / 1000000000;
+    t.tv_nsec %= 1000000000;
+    return t;
+}
+
+bool gate_close(gate *g, uint32_t wait_ms) {
+    struct timespec until = moment_in(wait_ms);
+    int waited = 0;
     pthread_mutex_lock(&g->lock);
     g->closed = true;
-    while (g->inside > 0)
-        pthread_cond_wait(&g->left, &g->lock);
+    while (g->inside > 0 && waited == 0)
+        waited = pthread_cond_timedwait(&g->left, &g->lock, &until);
+    bool empty = g->inside == 0;
     pthread_mutex_unlock(&g->lock);
+    return empty;
 }
 
 void gate_open(gate *g) {

@@ -24,8 +24,8 @@ void gate_leave(gate *g);
 /* Whether somebody waits for us to leave. */
 bool gate_is_closed(gate *g);
 
-/* Nobody enters from now on; waits until everybody has left. */
-void gate_close(gate *g);
+/* Nobody enters from now on; waits until everybody has left, for so long. False: somebody is still inside. */
+bool gate_close(gate *g, uint32_t wait_ms);
 void gate_open(gate *g);
 
 #endif

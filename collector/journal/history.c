@@ -5,8 +5,11 @@
 
 #include "unpack.h"
 
-/* A body taken apart costs as much as looking at that many headers. */
+/* A body taken apart costs as much as looking at that many headers, and one more for so many of its bytes;
+ * gzip is several times slower than the others. */
 #define STEPS_OF_A_BODY 16u
+#define BYTES_A_STEP 2048u
+#define BYTES_A_STEP_GZIP 512u
 
 struct history {
     history_get *get;
@@ -17,7 +20,9 @@ struct history {
     uint64_t upper;        /* numbers from here on lie behind us: only a new walk finds them */
     uint64_t mile_refused; /* a milestone that was looked at and lies too far back */
 
-    uint64_t chains_position; /* of the entry whose chains are in `chains`; 0: none */
+    uint64_t chains_position; /* of the entry whose body was asked for last; 0: none */
+    bool chains_known;        /* it was read, and its chains are in `chains` */
+    bool body_opened;         /* one at least, for this batch */
     uint64_t *chains;         /* after each of its numbers */
     unpacker *unpacker;       /* made on first use, like the room for one body: mostly nobody asks */
     wire_item *items;
@@ -81,19 +86,30 @@ static bool chains_compute(history *h, wire_span body) {
     return chain == e->chain_after;
 }
 
+static uint32_t body_steps(const journal_entry *e) {
+    return STEPS_OF_A_BODY + e->raw_bytes / (e->encoding == ENTRY_GZIP ? BYTES_A_STEP_GZIP : BYTES_A_STEP);
+}
+
+/* Paid for before it is tried, since what fails has cost as much. */
+static bool body_open(history *h) {
+    journal_entry again;
+    wire_span body;
+    uint32_t steps = body_steps(&h->entry);
+    if (h->body_opened && steps > h->steps_left)
+        return false;
+    h->body_opened = true;
+    h->steps_left -= steps < h->steps_left ? steps : h->steps_left;
+    return h->get(h->context, h->entry.position, &again, &body) && chains_compute(h, body);
+}
+
 static bool chain_inside(history *h, uint64_t seq, uint64_t *ret_chain) {
     if (h->chains_position != h->entry.position) {
-        journal_entry again;
-        wire_span body;
-        h->chains_position = 0;
-        if (h->steps_left < STEPS_OF_A_BODY || !h->get(h->context, h->entry.position, &again, &body) ||
-            !chains_compute(h, body))
-            return false;
-        h->steps_left -= STEPS_OF_A_BODY;
         h->chains_position = h->entry.position;
+        h->chains_known = body_open(h);
     }
-    *ret_chain = h->chains[seq - h->entry.first_seq];
-    return true;
+    if (h->chains_known)
+        *ret_chain = h->chains[seq - h->entry.first_seq];
+    return h->chains_known;
 }
 
 /* ---- the walk ----------------------------------------------------------------------------------- */
@@ -138,14 +154,26 @@ static bool walk_back(history *h, uint64_t seq) {
     return true;
 }
 
-/* Knows the chain at first_seq-1 … first_seq+n_items-1 of every entry that the journal holds. */
-static bool chain_at(void *context, uint64_t seq, uint64_t *ret_chain) {
-    history *h = context;
+/* To the newest entry that begins at seq + 1 or before. */
+static bool walk_to(history *h, uint64_t seq) {
     if ((h->entry.position == 0 || seq >= h->upper) && !walk_begin(h))
         return false;
     while (seq + 1 < h->entry.first_seq)
         if (!walk_back(h, seq))
             return false;
+    return true;
+}
+
+static uint64_t start_below(void *context, uint64_t seq) {
+    history *h = context;
+    return walk_to(h, seq - 1) ? h->entry.first_seq - 1 : seq - 1;
+}
+
+/* Knows the chain at first_seq-1 … first_seq+n_items-1 of every entry that the journal holds. */
+static bool chain_at(void *context, uint64_t seq, uint64_t *ret_chain) {
+    history *h = context;
+    if (!walk_to(h, seq))
+        return false;
 
     const journal_entry *e = &h->entry;
     uint64_t last = e->first_seq + e->n_items - 1;
@@ -163,5 +191,6 @@ dedup_history history_of(history *h, const dedup_state *state) {
     h->steps_left = HISTORY_STEPS_MAX;
     h->entry.position = 0;
     h->chains_position = 0;
-    return (dedup_history){chain_at, h};
+    h->body_opened = false;
+    return (dedup_history){.chain_at = chain_at, .start_below = start_below, .context = h};
 }

@@ -2,7 +2,8 @@
  *
  * Entries are walked from the newest back, over milestones where they help; each keeps the chain before its
  * first number and after its last, and only for a number in between is its body taken apart. Work is bounded:
- * what lies beyond HISTORY_STEPS_MAX steps counts as not known any more. One thread. */
+ * what lies beyond HISTORY_STEPS_MAX steps counts as not known any more. A body counts by its size, and one
+ * is taken apart whatever its size. One thread. */
 #ifndef JOURNAL_HISTORY_H
 #define JOURNAL_HISTORY_H
 

@@ -78,6 +78,15 @@ void report_full(journal *j, bool full) {
         diag_info("the journal has room again", DIAG_UINT("first", j->tail.first));
 }
 
+void report_damaged(journal *j, uint64_t position) {
+    if (position == j->damaged)
+        return;
+    j->damaged = position;
+    ready_set("journal.trim", false, "the oldest entry is damaged: nothing is trimmed any more");
+    diag_error("an entry of the journal is damaged: nothing from it on is trimmed",
+               DIAG_UINT("position", position));
+}
+
 void report_failed(journal *j, journal_err err) {
     metric_add(METRIC_JOURNAL_FAILURES, 0, 1);
     ready_set("journal", false, "a commit failed: it is being reopened and verified");

@@ -102,6 +102,10 @@ journal_err space_trim(journal *j, db_txn *txn, tail *t, uint32_t entries_max) {
     bool goes = true;
     for (uint32_t i = 0; err == JOURNAL_OK && goes; i++) {
         err = oldest_get(j, txn, t, needed, used, &goes, &bytes);
+        if (err == JOURNAL_ERR_CORRUPT) { /* a matter of space for now: what comes in is taken all the same */
+            report_damaged(j, t->first);
+            return JOURNAL_OK;
+        }
         if (err != JOURNAL_OK || !goes)
             break;
         j->trim_more = i == entries_max || base_mono_us() > until_us;

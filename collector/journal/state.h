@@ -31,6 +31,8 @@ struct journal {
     jclock clock;
     tail tail;          /* as committed */
     bool full, stepped; /* as last reported */
+    bool down;          /* a commit failed, and the database could not be opened anew yet */
+    uint64_t damaged;   /* position of an entry at which trimming stopped; 0: none */
     bool trim_more;     /* the last trim ended for its time, not for want of entries */
     uint64_t space_checked_us;
     uint64_t appended_us; /* monotonic, of the last commit with an entry: ticks count from here */
@@ -67,6 +69,8 @@ void report_commit(uint64_t begin_us, uint64_t sync_us, uint64_t end_us);
 void report_space(const journal *j, db_txn *txn, uint64_t used_bytes);
 void report_clock(journal *j);
 void report_full(journal *j, bool full);
+/* Trimming stands still at this entry. */
+void report_damaged(journal *j, uint64_t position);
 void report_failed(journal *j, journal_err err);
 void report_recovered(journal *j);
 const char *journal_err_name(journal_err err);

@@ -1,6 +1,7 @@
 #include "timebase.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #define SECOND_US INT64_C(1000000)
@@ -32,13 +33,15 @@ static bool boot_is_known(const uint8_t boot_id[WIRE_ID_BYTES]) {
 
 /* Takes a sample in and hands out the least of its boot. Boot ids are random, so two bytes are a hash. */
 static int64_t boots_least(timebase_boots *boots, const uint8_t boot_id[WIRE_ID_BYTES], int64_t sample_us,
-                           int64_t now_us) {
+                           const timebase_moment *m) {
     struct timebase_boot *slot = &boots->slots[(boot_id[0] | (unsigned)boot_id[1] << 8) % TIMEBASE_BOOTS_MAX];
-    bool kept = memcmp(slot->boot_id, boot_id, WIRE_ID_BYTES) == 0 && now_us - slot->noted_us < LEAST_AGE_US;
+    bool kept = memcmp(slot->boot_id, boot_id, WIRE_ID_BYTES) == 0 && strcmp(slot->tenant, m->tenant) == 0 &&
+                m->received_us - slot->noted_us < LEAST_AGE_US;
     if (!kept || sample_us < slot->least_us) {
         memcpy(slot->boot_id, boot_id, WIRE_ID_BYTES);
+        snprintf(slot->tenant, sizeof slot->tenant, "%s", m->tenant);
         slot->least_us = sample_us;
-        slot->noted_us = now_us;
+        slot->noted_us = m->received_us;
     }
     return slot->least_us;
 }
@@ -62,7 +65,7 @@ timebase timebase_fix(timebase_boots *boots, const batch_facts *facts, const tim
     int64_t run_boot = sane_unsigned(facts->run_boot_us), sent_boot = sane_unsigned(clock->boot_us);
     int64_t least = 0;
     if (boot_is_known(clock->boot_id))
-        least = boots_least(boots, clock->boot_id, sane(m->arrived_us) - sent_boot, m->received_us);
+        least = boots_least(boots, clock->boot_id, sane(m->arrived_us) - sent_boot, m);
 
     timebase t = {.ceil_us = m->received_us};
     if (clock->has_offset) {

@@ -1,7 +1,8 @@
 /* timebase: the collector's time for what a device stamped with its boot clock.
  *
  * Pure. What comes out is fixed in the journal's entry, so that replay sees the same times. Numbers from the
- * wire may be absurd: they are cut to what can be, and never move anything but their own stream. */
+ * wire may be absurd: they are cut to what can be, and move nothing but the streams of the same boot and
+ * tenant. */
 #ifndef JOURNAL_TIMEBASE_H
 #define JOURNAL_TIMEBASE_H
 
@@ -26,17 +27,19 @@ typedef struct timebase {
 #define TIMEBASE_BOOTS_MAX 4096u
 
 /* The smallest transit seen in each boot, as the least `arrived - sent by the boot clock`. A bounded memory
- * by hash: a boot that is pushed out begins anew and is a little less tight. About 128 KB. */
+ * by hash: a boot that is pushed out begins anew and is a little less tight. About 400 KB. */
 typedef struct timebase_boots {
     struct timebase_boot {
         uint8_t boot_id[WIRE_ID_BYTES];
+        char tenant[SUBMISSION_TENANT_MAX];
         int64_t least_us;
         int64_t noted_us; /* when it was: the two clocks drift apart, and the collector's may be slewed */
     } slots[TIMEBASE_BOOTS_MAX];
 } timebase_boots;
 
-/* When a batch arrived, for the journal and for the batch itself. */
+/* Whose batch, and when it arrived, for the journal and for the batch itself. */
 typedef struct timebase_moment {
+    const char *tenant;  /* whose batch */
     int64_t received_us; /* the entry's: nothing is later */
     int64_t arrived_us;  /* when the request was complete; at most received_us */
     int64_t floor_us;    /* the stream's last event time */

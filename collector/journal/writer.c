@@ -15,6 +15,7 @@
 #define RETRY_FULL_MS 5000u
 #define RETRY_FAILED_MS 2000u
 #define REOPEN_MS 1000u
+#define READERS_LEAVE_MS 100u /* readers hold a snapshot for a fifth of it */
 #define ARRIVED_AGO_US_MAX 60000000u
 #define TRIM_ENTRIES_IDLE 256u
 
@@ -91,6 +92,17 @@ journal_err writer_commit(journal *j, journal_mark mark) {
     return JOURNAL_OK;
 }
 
+/* ---- ticks -------------------------------------------------------------------------------------- */
+
+/* No window of any sink ends before it has seen a time beyond the newest event. */
+static bool tick_is_needed(const journal *j) {
+    return j->tail.newest_us > j->tail.received_us - j->opt.window_max_us;
+}
+
+static bool tick_is_due(const journal *j) {
+    return tick_is_needed(j) && base_mono_us() - j->appended_us >= TICK_US;
+}
+
 /* ---- failure ------------------------------------------------------------------------------------ */
 
 /* While there is no database everybody is asked to come back. */
@@ -112,12 +124,27 @@ static void cache_drop(const journal *j) {
         (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 }
 
+/* A reader that hangs, in a disk of its own perhaps, keeps the failed database open for as long as it does;
+ * devices are told so and come back. False: we are to stop, and a reader is still inside. */
+static bool readers_leave(journal *j) {
+    while (!gate_close(&j->gate, READERS_LEAVE_MS)) {
+        if (atomic_load(&j->stopping))
+            return false;
+        diag_error("the journal cannot be reopened while a reader holds on to it");
+        refuse_for_a_while(j);
+    }
+    return true;
+}
+
 /* A failed sync is never retried: the kernel may have dropped the pages and call them clean. What counts is
- * what a new environment finds. */
+ * what a new environment finds. When we are to stop before that, the journal stays down and the gate closed.
+ */
 static void reopen(journal *j, journal_err err) {
     tail before = j->tail;
     report_failed(j, err);
-    gate_close(&j->gate);
+    j->down = true;
+    if (!readers_leave(j))
+        return;
     db_close(j->db);
     j->db = NULL;
     cache_drop(j);
@@ -126,18 +153,33 @@ static void reopen(journal *j, journal_err err) {
         refuse_for_a_while(j);
     }
     if (err != JOURNAL_OK)
-        return; /* stopping; the gate stays closed */
+        return;
     gate_open(&j->gate);
+    j->down = false;
     report_totals(&before, &j->tail); /* the disk may have the commit that was reported as failed */
     report_recovered(j);
 }
 
-/* Commits the group and answers it, whatever happens. */
-static void group_commit(journal *j, journal_mark mark) {
-    bool full = space_is_short(j);
-    report_full(j, full);
-    if (full)
-        group_refuse(j, "the journal is full", RETRY_FULL_MS);
+static void group_refuse_full(journal *j) {
+    report_full(j, true);
+    group_refuse(j, "the journal is full", RETRY_FULL_MS);
+}
+
+/* What may go has to go without the group that did not fit: with it the deletions were undone too. LMDB takes
+ * freed pages only in the transaction after the next, so it is two, even when nothing may go any more. */
+static journal_err trim_alone(journal *j) {
+    journal_err err = writer_commit(j, MARK_NONE);
+    return err == JOURNAL_OK ? writer_commit(j, MARK_NONE) : err;
+}
+
+/* Commits the group and answers it, whatever happens. Ticks do not depend on whether devices get through:
+ * without them no window ends, no sink confirms, and a journal that is full stays so. */
+static void group_commit(journal *j) {
+    if (space_is_short(j))
+        group_refuse_full(j);
+    else
+        report_full(j, false);
+    journal_mark mark = tick_is_due(j) ? MARK_TICK : MARK_NONE;
     if (j->n_group == 0 && mark == MARK_NONE && !space_can_trim(j))
         return;
     journal_err err = writer_commit(j, mark);
@@ -145,13 +187,13 @@ static void group_commit(journal *j, journal_mark mark) {
         group_answer(j);
         ports_announce(j->ports, j->tail.last);
     } else if (err == JOURNAL_ERR_FULL) {
-        group_refuse(j, "the journal is full", RETRY_FULL_MS);
-        report_full(j, true);
-    } else {
+        group_refuse_full(j);
+        err = trim_alone(j);
+    }
+    if (err != JOURNAL_OK && err != JOURNAL_ERR_FULL) {
         group_refuse(j, "the journal's disk failed", RETRY_FAILED_MS);
         reopen(j, err);
     }
-    report_clock(j);
 }
 
 /* ---- groups ------------------------------------------------------------------------------------- */
@@ -195,15 +237,6 @@ static void group_wait(journal *j) {
     j->wait_skips = j->wait_skips_next;
 }
 
-/* No window of any sink ends before it has seen a time beyond the newest event. */
-static bool tick_is_needed(const journal *j) {
-    return j->tail.newest_us > j->tail.received_us - j->opt.window_max_us;
-}
-
-static bool tick_is_due(const journal *j) {
-    return tick_is_needed(j) && base_mono_us() - j->appended_us >= TICK_US;
-}
-
 static uint32_t wait_ms(const journal *j) {
     if (atomic_load(&j->stopping))
         return 0;
@@ -231,10 +264,12 @@ void *writer_main(void *journal_ptr) {
     while (!stopping || received) {
         stopping = atomic_load(&j->stopping);
         received = group_receive(j);
-        if (j->db == NULL) /* stopping, with a disk that failed */
+        (void)clock_now(j); /* idle or not, a step of the wall clock shows */
+        report_clock(j);
+        if (j->down) /* stopping, with a disk that failed */
             group_refuse(j, "the journal's disk failed", RETRY_FAILED_MS);
         else
-            group_commit(j, j->n_group == 0 && tick_is_due(j) ? MARK_TICK : MARK_NONE);
+            group_commit(j);
     }
     return NULL;
 }

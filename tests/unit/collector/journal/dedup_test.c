@@ -62,7 +62,7 @@ static dedup_state state_at(const lineage *l, uint64_t next) {
 }
 
 static dedup_decision decide(const dedup_state *state, const request *r, journal_past *past) {
-    dedup_history history = {chain_at, past};
+    dedup_history history = {.chain_at = chain_at, .context = past};
     dedup_decision d;
     dedup_decide(state, &r->facts, r->items, &history, &d);
     return d;

@@ -20,12 +20,15 @@ static struct {
     dedup_state state;
     bool known[NUMBERS_MAX];
     uint64_t chains[NUMBERS_MAX];
-    uint32_t reads;
+    uint32_t reads, opened;
+    uint64_t at; /* read last: a body is read after its header */
 } fake;
 
 static bool fake_get(void *context, uint64_t position, journal_entry *ret_entry, wire_span *ret_body) {
     (void)context;
     fake.reads++;
+    fake.opened += position == fake.at;
+    fake.at = position;
     if (position < fake.first || position > fake.last)
         return false;
     *ret_entry = fake.entries[position];
@@ -155,11 +158,66 @@ static void test_history_when_a_body_is_damaged_then_not_known(void **unused) {
     fake_reset();
 }
 
+static uint32_t interiors_known(history *h, uint64_t last) {
+    dedup_history past = history_of(h, &fake.state);
+    uint32_t known = 0;
+    for (uint64_t seq = last - 1, chain; seq > 0 && seq < last; seq -= 3)
+        known += past.chain_at(past.context, seq, &chain);
+    return known;
+}
+
+static void test_history_when_bodies_are_large_then_few_are_opened(void **unused) {
+    (void)unused;
+    fake_reset();
+    for (uint64_t first = 1; first < 300; first += 3)
+        fake_append(first, first + 2, 0, false);
+    history *h = history_new(fake_get, NULL);
+    assert_int_equal(interiors_known(h, 300), 100);
+    for (uint64_t position = 1; position <= fake.last; position++)
+        fake.entries[position].raw_bytes = 4u << 20;
+    assert_in_range(interiors_known(h, 300), 4, 8);
+    for (uint64_t position = 1; position <= fake.last; position++)
+        fake.entries[position].raw_bytes = 64u << 20;
+    assert_int_equal(interiors_known(h, 300), 1); /* one always, or such batches could never be compared */
+    history_free(h);
+    fake_reset();
+}
+
+/* A twin with the same numbers 1 … 449, and others up to the end of a long overlap. */
+static void
+test_history_when_a_twin_went_apart_long_ago_then_only_bodies_at_the_ends_are_opened(void **unused) {
+    (void)unused;
+    fake_reset();
+    for (uint64_t first = 1; first < 3000; first += 3)
+        fake_append(first, first + 2, 0, false);
+    batch_plan plan = {.stream = 1, .first_seq = 449, .last_seq = 2999, .low = 1, .step_us = 1};
+    for (uint32_t salt = 0; salt <= 1; salt++) {
+        plan.first_seq += salt; /* before it: inside an entry, and at the end of one */
+        plan.chain = fake.chains[plan.first_seq - 1];
+        plan.salt = 1;
+        submission *s = submission_make(&plan);
+        history *h = history_new(fake_get, NULL);
+        dedup_history past = history_of(h, &fake.state);
+        dedup_decision d;
+        fake.opened = 0;
+        dedup_decide(&fake.state, &s->facts, s->items, &past, &d);
+        assert_int_equal(d.status, WIRE_STATUS_FORK);
+        assert_int_equal(d.agreed_through, plan.first_seq - 1);
+        assert_in_range(fake.opened, 1, 4);
+        submission_free(s);
+        history_free(h);
+    }
+    fake_reset();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_history_when_walked_then_every_number_is_as_it_was),
         cmocka_unit_test(test_history_when_far_back_then_milestones_shorten_the_way),
         cmocka_unit_test(test_history_when_a_body_is_damaged_then_not_known),
+        cmocka_unit_test(test_history_when_bodies_are_large_then_few_are_opened),
+        cmocka_unit_test(
+            test_history_when_a_twin_went_apart_long_ago_then_only_bodies_at_the_ends_are_opened),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

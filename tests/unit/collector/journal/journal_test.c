@@ -5,11 +5,14 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <zmq.h>
@@ -206,8 +209,8 @@ static void test_journal_when_reopened_then_goes_on_where_it_was(void **state) {
     assert_true(ledger_balances(&total));
 }
 
-/* Changes one bit of the first body that lies in the file. */
-static void file_damage(const rig *r, const uint8_t *body, size_t n) {
+/* Changes one bit of every copy of these bytes that lies in the file. */
+static void file_damage(const rig *r, const void *bytes_ptr, size_t n, size_t offset) {
     char path[128];
     snprintf(path, sizeof path, "%s/journal.mdb", r->dir);
     int fd = open(path, O_RDWR);
@@ -215,9 +218,10 @@ static void file_damage(const rig *r, const uint8_t *body, size_t n) {
     off_t bytes = lseek(fd, 0, SEEK_END);
     uint8_t *file = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     assert_true(file != MAP_FAILED);
-    uint8_t *at = memmem(file, (size_t)bytes, body, n);
+    uint8_t *at = memmem(file, (size_t)bytes, bytes_ptr, n);
     assert_non_null(at);
-    at[n / 2] ^= 4;
+    for (; at != NULL; at = memmem(file, (size_t)bytes, bytes_ptr, n))
+        at[offset] ^= 4;
     munmap(file, (size_t)bytes);
     close(fd);
 }
@@ -229,7 +233,7 @@ static void test_journal_when_its_end_is_damaged_then_it_is_not_opened(void **st
     assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK);
     rig_close(r);
     submission *s = submission_make(&p);
-    file_damage(r, s->body, s->body_bytes);
+    file_damage(r, s->body, s->body_bytes, s->body_bytes / 2);
     submission_free(s);
     journal *j = NULL;
     void *zmq = r->opt.zmq = zmq_ctx_new();
@@ -262,6 +266,24 @@ static void test_journal_when_stopped_then_what_is_queued_is_answered_first(void
     }
 }
 
+/* ---- batches without end ------------------------------------------------------------------------ */
+
+static batch_plan plan_large(uint8_t stream, uint32_t padding_bytes) {
+    batch_plan p = plan_first(20);
+    p.stream = stream;
+    p.padding_bytes = padding_bytes;
+    return p;
+}
+
+/* Sends until one is told to come back: that one is in `p` then. */
+static wire_ack fill(rig *r, batch_plan *p) {
+    wire_ack ack;
+    for (int i = 0; i < 400 && (ack = rig_send(r, p)).status == WIRE_STATUS_OK; i++)
+        *p = plan_next(p, 20);
+    assert_int_equal(ack.status, WIRE_STATUS_RETRY);
+    return ack;
+}
+
 /* ---- ticks -------------------------------------------------------------------------------------- */
 
 static bool clock_has_passed(rig *r, uint64_t received_us) {
@@ -279,6 +301,48 @@ static void test_journal_when_events_wait_in_a_window_then_ticks_until_it_has_pa
     assert_int_equal(rig_entry(r, last).kind, ENTRY_TICK);
     journal_stop(r->j);
     assert_int_equal(rig_last(r), last);
+}
+
+static void test_journal_when_full_and_devices_keep_coming_then_still_ticks(void **state) {
+    rig *r = *state;
+    r->opt.max_bytes = 4u << 20;
+    r->opt.commit_delay_us = 0;
+    r->opt.window_max_us = INT64_C(3600000000);
+    rig_open(r);
+    batch_plan p = plan_large(1, 2000);
+    fill(r, &p);
+    uint64_t last = rig_last(r);
+    while (rig_last(r) < last + 2) /* the test's own time limit ends it */
+        assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_RETRY);
+    assert_int_equal(rig_entry(r, last + 1).kind, ENTRY_TICK);
+}
+
+/* ---- the wall clock ----------------------------------------------------------------------------- */
+
+static _Atomic int64_t wall_ahead_us;
+
+int64_t __real_base_wall_us(void);
+int64_t __wrap_base_wall_us(void);
+int64_t __wrap_base_wall_us(void) { return __real_base_wall_us() + wall_ahead_us; }
+
+static bool is_ready(rig *r, uint64_t expected) {
+    struct text out;
+    (void)r;
+    text_init_growing(&out, 4096);
+    bool ready = ready_check(&out);
+    text_fini(&out);
+    return ready == (expected != 0);
+}
+
+static void test_journal_when_the_clock_steps_while_idle_then_not_ready(void **state) {
+    rig *r = *state;
+    r->opt.window_max_us = 0; /* nothing to tick for */
+    rig_open(r);
+    assert_true(is_ready(r, true));
+    wall_ahead_us = INT64_C(3600000000);
+    rig_until(is_ready, r, false);
+    wall_ahead_us = 0;
+    rig_until(is_ready, r, true);
 }
 
 /* ---- space -------------------------------------------------------------------------------------- */
@@ -324,30 +388,14 @@ static void test_journal_when_kept_then_confirmed_entries_stay(void **state) {
     assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK); /* and can be compared */
 }
 
-static batch_plan plan_large(uint8_t stream) {
-    batch_plan p = plan_first(20);
-    p.stream = stream;
-    p.padding_bytes = 2000;
-    return p;
-}
-
 static void test_journal_when_full_then_retry_until_it_is_trimmed(void **state) {
     rig *r = *state;
     r->opt.max_bytes = 4u << 20;
     r->opt.commit_delay_us = 0;
     rig_open(r);
-    wire_ack ack = {.status = WIRE_STATUS_OK};
-    batch_plan p = plan_large(1), acked = p;
-    for (int i = 0; i < 400 && ack.status == WIRE_STATUS_OK; i++) {
-        ack = rig_send(r, &p);
-        if (ack.status == WIRE_STATUS_OK) {
-            acked = p;
-            p = plan_next(&p, 20);
-        }
-    }
-    assert_int_equal(ack.status, WIRE_STATUS_RETRY);
+    batch_plan p = plan_large(1, 2000);
+    wire_ack ack = fill(r, &p);
     assert_true(ack.retry_after_ms > 0);
-    assert_int_equal(acked.last_seq + 1, p.first_seq);
     journal_confirm(r->j, 0, rig_last(r));
     do
         ack = rig_send(r, &p);
@@ -358,28 +406,102 @@ static void test_journal_when_full_then_retry_until_it_is_trimmed(void **state) 
     assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK); /* a duplicate by now */
 }
 
+/* The database has no room in one piece, long before the watermark, and never a moment without a group. */
+static void test_journal_when_a_group_does_not_fit_then_trimmed_without_it(void **state) {
+    const struct timespec pace = {.tv_nsec = 20000000};
+    rig *r = *state;
+    r->opt.max_bytes = 4u << 20;
+    r->opt.high_watermark = 0.99;
+    r->opt.window_max_us = 0; /* nor a tick, which would trim too */
+    r->opt.commit_delay_us = 0;
+    rig_open(r);
+    batch_plan p = plan_large(1, 4000);
+    wire_ack ack = fill(r, &p);
+    journal_confirm(r->j, 0, rig_last(r));
+    for (int i = 0; i < 50 && ack.status == WIRE_STATUS_RETRY; i++) {
+        nanosleep(&pace, NULL);
+        ack = rig_send(r, &p);
+    }
+    assert_int_equal(ack.status, WIRE_STATUS_OK);
+}
+
+static void test_journal_when_its_oldest_entry_is_damaged_then_goes_on_untrimmed(void **state) {
+    rig *r = *state;
+    rig_open(r);
+    batch_plan p = plan_first(3);
+    for (int i = 0; i < 80; i++, p = plan_next(&p, 3)) /* beyond what is verified at the start */
+        assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK);
+    journal_entry oldest = rig_entry(r, 1);
+    rig_close(r);
+    file_damage(r, &oldest, sizeof oldest, offsetof(journal_entry, position));
+    rig_open(r);
+    assert_true(is_ready(r, true));
+    journal_confirm(r->j, 0, rig_last(r));
+    for (int i = 0; i < 3; i++, p = plan_next(&p, 3))
+        assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK);
+    assert_int_equal(rig_first(r), 1);
+    assert_true(is_ready(r, false));
+}
+
+/* Writes until a commit fails, since the kernel refuses to grow the file. */
+static void commit_fail(rig *r, batch_plan *p) {
+    struct rlimit saved, tight = {0};
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &saved);
+    tight.rlim_max = saved.rlim_max;
+    tight.rlim_cur = 512u << 10;
+    setrlimit(RLIMIT_FSIZE, &tight);
+    fill(r, p);
+    setrlimit(RLIMIT_FSIZE, &saved);
+}
+
+/* A sink that hangs with a snapshot in its hands: the database cannot be closed, and the devices hear so. */
+static void test_journal_when_a_reader_hangs_then_a_failure_still_answers(void **state) {
+    rig *r = *state;
+    const journal_entry *e;
+    wire_span body;
+    r->opt.commit_delay_us = 0;
+    rig_open(r);
+    batch_plan p = plan_large(1, 2000);
+    assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK);
+    assert_true(r->source.get(r->source.context, 1, &e, &body));
+    commit_fail(r, &p);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_RETRY);
+    assert_int_equal(e->kind, ENTRY_START); /* what was lent is still there */
+    r->source.release(r->source.context);
+    wire_ack ack;
+    while ((ack = rig_send(r, &p)).status == WIRE_STATUS_RETRY)
+        continue;
+    assert_int_equal(ack.agreed_through, p.last_seq);
+}
+
+static void test_journal_when_a_reader_hangs_then_a_stop_does_not_wait(void **state) {
+    rig *r = *state;
+    const journal_entry *e;
+    wire_span body;
+    r->opt.commit_delay_us = 0;
+    rig_open(r);
+    batch_plan p = plan_large(1, 2000);
+    assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK);
+    assert_true(r->source.get(r->source.context, 1, &e, &body));
+    commit_fail(r, &p);
+    rig_submit(r, submission_make(&p));
+    journal_stop(r->j);
+    submission *s = rig_answer(r);
+    assert_int_equal(s->ack.status, WIRE_STATUS_RETRY);
+    submission_free(s);
+}
+
 /* The kernel refuses to grow the file in the middle of a commit: nothing of it is acknowledged, the journal
  * opens the file anew and goes on by itself. */
 static void test_journal_when_a_commit_fails_then_retry_and_nothing_acknowledged_is_lost(void **state) {
     rig *r = *state;
     r->opt.commit_delay_us = 0;
     rig_open(r);
-    batch_plan p = plan_large(1);
-    assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK);
-    signal(SIGXFSZ, SIG_IGN);
-    struct rlimit saved, tight = {0};
-    getrlimit(RLIMIT_FSIZE, &saved);
-    tight.rlim_max = saved.rlim_max;
-    tight.rlim_cur = 512u << 10;
-    setrlimit(RLIMIT_FSIZE, &tight);
+    batch_plan p = plan_large(1, 2000), next = p;
+    commit_fail(r, &next);
     wire_ack ack;
-    batch_plan next = plan_next(&p, 20);
-    while ((ack = rig_send(r, &next)).status == WIRE_STATUS_OK) {
-        p = next;
-        next = plan_next(&p, 20);
-    }
-    assert_int_equal(ack.status, WIRE_STATUS_RETRY);
-    setrlimit(RLIMIT_FSIZE, &saved);
     while ((ack = rig_send(r, &next)).status == WIRE_STATUS_RETRY)
         continue;
     assert_true(metric_get(METRIC_JOURNAL_FAILURES, 0) > 0);
@@ -440,9 +562,15 @@ int main(void) {
         TEST(test_journal_when_another_holds_the_directory_then_busy),
         TEST(test_journal_when_stopped_then_what_is_queued_is_answered_first),
         TEST(test_journal_when_events_wait_in_a_window_then_ticks_until_it_has_passed),
+        TEST(test_journal_when_full_and_devices_keep_coming_then_still_ticks),
+        TEST(test_journal_when_the_clock_steps_while_idle_then_not_ready),
         TEST(test_journal_when_sinks_confirm_then_trimmed_below_the_least),
         TEST(test_journal_when_kept_then_confirmed_entries_stay),
         TEST(test_journal_when_full_then_retry_until_it_is_trimmed),
+        TEST(test_journal_when_a_group_does_not_fit_then_trimmed_without_it),
+        TEST(test_journal_when_its_oldest_entry_is_damaged_then_goes_on_untrimmed),
+        TEST(test_journal_when_a_reader_hangs_then_a_failure_still_answers),
+        TEST(test_journal_when_a_reader_hangs_then_a_stop_does_not_wait),
         TEST(test_journal_when_a_commit_fails_then_retry_and_nothing_acknowledged_is_lost),
         TEST(test_journal_when_streams_have_fates_then_the_ledger_balances_by_installation),
     };

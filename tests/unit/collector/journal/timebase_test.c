@@ -26,7 +26,12 @@ static batch_facts facts_make(void) {
     return f;
 }
 
-static timebase fix_at(const batch_facts *f, timebase_moment m) { return timebase_fix(&boots, f, &m); }
+static timebase fix_of(const char *tenant, const batch_facts *f, timebase_moment m) {
+    m.tenant = tenant;
+    return timebase_fix(&boots, f, &m);
+}
+
+static timebase fix_at(const batch_facts *f, timebase_moment m) { return fix_of("acme", f, m); }
 
 static timebase fix(const batch_facts *f) {
     return fix_at(f, (timebase_moment){.received_us = NOW, .arrived_us = NOW, .last_at_us = 100 * SECOND});
@@ -67,6 +72,16 @@ static void test_timebase_when_sent_from_the_same_boot_then_by_the_least_transit
     assert_int_equal(fix_at(&f, slow).basis_us, NOW - 4000 * SECOND);
     timebase_moment fast = {.received_us = NOW + 9 * SECOND, .arrived_us = NOW + 9 * SECOND};
     assert_int_equal(fix_at(&f, fast).basis_us, NOW - 4001 * SECOND);
+}
+
+static void test_timebase_when_another_tenant_claims_the_boot_then_it_moves_nothing(void **state) {
+    (void)state;
+    batch_facts f = facts_make(), theirs = f;
+    fix(&f);
+    theirs.clock.boot_us += 600 * (uint64_t)SECOND; /* as if it had come faster */
+    timebase_moment m = {.received_us = NOW, .arrived_us = NOW};
+    assert_int_equal(fix_of("other", &theirs, m).basis_us, NOW - 4600 * SECOND);
+    assert_int_equal(fix(&f).basis_us, NOW - 4000 * SECOND);
 }
 
 static void test_timebase_when_the_least_transit_is_old_then_begins_anew(void **state) {
@@ -143,7 +158,7 @@ static void test_timebase_when_numbers_are_absurd_then_times_stay_within_bounds(
         f.clock.has_not_after = rand() % 2 == 0;
         f.clock.not_after_us = (int64_t)ODD();
         wire_item item = {.at_us = (int64_t)(ODD() >> 1)};
-        timebase t = fix_at(&f, (timebase_moment){NOW, NOW, NOW - DAY, item.at_us});
+        timebase t = fix_at(&f, (timebase_moment){"", NOW, NOW, NOW - DAY, item.at_us});
         journal_entry e = {.received_us = NOW, .basis_us = t.basis_us, .ceil_us = t.ceil_us};
         int64_t floor_us = NOW - DAY;
         int64_t us = entry_item_us(&e, &item, &floor_us);
@@ -157,6 +172,8 @@ int main(void) {
         cmocka_unit_test_setup(test_timebase_when_the_offset_is_known_then_exact_whatever_the_wall_says,
                                setup),
         cmocka_unit_test_setup(test_timebase_when_sent_from_the_same_boot_then_by_the_least_transit, setup),
+        cmocka_unit_test_setup(test_timebase_when_another_tenant_claims_the_boot_then_it_moves_nothing,
+                               setup),
         cmocka_unit_test_setup(test_timebase_when_the_least_transit_is_old_then_begins_anew, setup),
         cmocka_unit_test_setup(
             test_timebase_when_an_earlier_boot_knew_the_time_then_corrected_by_the_skew_now, setup),
