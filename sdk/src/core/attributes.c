@@ -77,7 +77,9 @@ wadi_err wdi_attributes_user(wdi_attributes *a, wdi_tracker *tracker, const char
     memcpy(before, a->user, sizeof before);
     text_set(a->user, user);
     bool same = strcmp(a->user, before) == 0; /* every context takes room in the store */
-    wadi_err err = same ? WADI_OK : publish(a, tracker);
+    wadi_err err = wdi_tracker_refusal(tracker);
+    if (err == WADI_OK && !same)
+        err = publish(a, tracker);
     if (err != WADI_OK)
         memcpy(a->user, before, sizeof before);
     pthread_mutex_unlock(&a->lock);
@@ -123,7 +125,9 @@ wadi_err wdi_attributes_set(wdi_attributes *a, wdi_tracker *tracker, const char 
     if (key == NULL || !text_fits(key, 1) || (value != NULL && !text_fits(value, 0)))
         return WADI_ERR_INVALID;
     pthread_mutex_lock(&a->lock);
-    wadi_err err = attribute_change(a, tracker, key, value);
+    wadi_err err = wdi_tracker_refusal(tracker);
+    if (err == WADI_OK)
+        err = attribute_change(a, tracker, key, value);
     pthread_mutex_unlock(&a->lock);
     return err;
 }

@@ -54,6 +54,12 @@ static wadi_err room_make(wdi_store *store) {
 
 /* ---- the ring ----------------------------------------------------------------------------------- */
 
+/* LMDB reuses pages only two transactions after the one that freed them. Full of those, one more transaction
+ * helps. */
+static bool touch_helps(wdi_store *store, wadi_err err) {
+    return err == WADI_ERR_DISK_FULL && !wdi_store_is_full(store) && wdi_store_touch(store) == WADI_OK;
+}
+
 /* One transaction. *ret_state: why it stopped; RECORD: it was full. */
 static wadi_err ring_step(wdi_store *store, wdi_ring *ring, wdi_drain_stats *stats,
                           wdi_ring_state *ret_state) {
@@ -92,6 +98,8 @@ wadi_err wdi_drain_ring(wdi_store *store, wdi_ring *ring, wdi_drain_stats *stats
     *ret_blocked = false;
     while (state == WDI_RING_RECORD && !wdi_ring_empty(ring)) {
         wadi_err err = ring_step(store, ring, stats, &state);
+        if (touch_helps(store, err))
+            err = ring_step(store, ring, stats, &state);
         if (err != WADI_OK)
             return err;
     }
@@ -123,17 +131,20 @@ static wadi_err recovery_step(wdi_store *store, wdi_recovery *recovery, wdi_reco
     return err;
 }
 
-wadi_err wdi_drain_recovery(wdi_store *store, wdi_recovery *recovery, uint64_t *ret_lost_bytes) {
+wadi_err wdi_drain_recovery(wdi_store *store, wdi_recovery *recovery) {
     wdi_record record;
     wadi_err err = WADI_OK;
     bool any = wdi_recovery_next(recovery, &record);
-    while (err == WADI_OK && any)
+    while (err == WADI_OK && any) {
+        const wdi_recovery before = *recovery;
+        const wdi_record first = record;
         err = recovery_step(store, recovery, &record, &any);
-    *ret_lost_bytes = 0;
-    if (err != WADI_ERR_DISK_FULL || !wdi_store_is_full(store))
-        return err;
-    *ret_lost_bytes = recovery->pos - wdi_store_ring_pos(store);
-    while (wdi_recovery_next(recovery, &record))
-        *ret_lost_bytes = record.end - wdi_store_ring_pos(store);
-    return WADI_OK;
+        if (!touch_helps(store, err))
+            continue;
+        *recovery = before;
+        record = first;
+        any = true;
+        err = recovery_step(store, recovery, &record, &any);
+    }
+    return err;
 }

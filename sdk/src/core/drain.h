@@ -16,10 +16,7 @@ typedef struct wdi_drain_stats {
 WADI_NODISCARD wadi_err wdi_drain_ring(wdi_store *store, wdi_ring *ring, wdi_drain_stats *stats,
                                        bool *ret_blocked);
 
-/* Everything that the recovery yields. A store that is full of tombstones, its reserve too, takes no more
- * until a collector has settled some, and for that the lane must open: the rest is given up, *ret_lost_bytes
- * of it. */
-WADI_NODISCARD wadi_err wdi_drain_recovery(wdi_store *store, wdi_recovery *recovery,
-                                           uint64_t *ret_lost_bytes);
+/* Everything that the recovery yields. WADI_ERR_DISK_FULL: some is still in the ring, and stays there. */
+WADI_NODISCARD wadi_err wdi_drain_recovery(wdi_store *store, wdi_recovery *recovery);
 
 #endif

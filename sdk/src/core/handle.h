@@ -23,12 +23,14 @@ struct wadi {
     wdi_lane lane;
     pthread_t thread;
     int wake_fd; /* an eventfd: ends the thread's poll */
-    uint64_t ring_lost;
 
     /* The background thread's own. */
     wdi_store *store;
     wdi_upload *upload; /* NULL: record only */
     wdi_drain_stats drained;
+    uint64_t ring_lost;
+    bool begun;        /* the run; until then the tracker refuses, and the ring is an earlier run's */
+    bool ring_started; /* that ring is gone: nothing can be begun again */
 
     /* Shared. */
     wdi_progress progress;
@@ -37,6 +39,11 @@ struct wadi {
     _Atomic uint64_t close_deadline_us; /* of base_mono_us; 0: not closing. Written before closing is set */
     _Atomic bool closing;
 };
+
+/* begin.c: moves what an earlier run left in the ring into the store, begins a run, and lets the tracker
+ * record. WADI_ERR_DISK_FULL, with ring_started still false: there is no room for that yet; the ring has
+ * what is not in the store, and this may be called again. */
+WADI_NODISCARD wadi_err wdi_run_begin(wadi *w, uint32_t ring_bytes);
 
 /* thread.c: the background thread's main function; its argument is the handle. */
 void *wdi_thread_main(void *w);

@@ -8,60 +8,25 @@
 #include <unistd.h>
 
 #include "sdk/src/base/clock.h"
-#include "sdk/src/base/random.h"
 
 #define THREAD_STACK_BYTES (256u * 1024u)
 
 /* ---- the lane's content ------------------------------------------------------------------------- */
 
-static wdi_run_id run_id_of(const wire_run *run) {
-    wdi_run_id id = {.ordinal = run->ordinal, .nonce = run->nonce};
-    memcpy(id.boot_id, run->boot_id, sizeof id.boot_id);
-    return id;
-}
-
-/* Moves what an earlier run left in the ring into the store, under that run. */
-static wadi_err ring_recover(wadi *w, uint64_t *ret_start) {
-    wire_run last;
-    wdi_run_id last_id;
-    uint8_t boot_id[WIRE_ID_BYTES];
-    wdi_recovery recovery;
-    uint64_t lost_bytes = 0;
-    wdi_store_run(w->store, &last);
-    last_id = run_id_of(&last);
-    base_boot_id(boot_id);
-    wdi_ring_recover(&w->tracker.ring, last.ordinal != 0 ? &last_id : NULL, wdi_store_ring_pos(w->store),
-                     boot_id, &recovery);
-    wadi_err err = wdi_drain_recovery(w->store, &recovery, &lost_bytes);
-    if (err != WADI_OK)
+/* A lane without room must open all the same, or it could never upload again: the thread begins the run once
+ * something has settled. */
+static wadi_err run_begin(wadi *w) {
+    wdi_tracker_refuse(&w->tracker, WADI_ERR_FULL);
+    wadi_err err = wdi_run_begin(w, w->options.values.ring_bytes);
+    if (err != WADI_ERR_DISK_FULL || w->ring_started)
         return err;
-    w->ring_lost = recovery.lost_bytes + lost_bytes;
-    if (w->ring_lost != 0)
-        wdi_diagf(&w->diag, WADI_DIAG_ERROR, "ring: %llu bytes could not be read or kept",
-                  (unsigned long long)w->ring_lost);
-    *ret_start = recovery.next_start;
+    wdi_diagf(&w->diag, WADI_DIAG_ERROR,
+              "the store is full: nothing is recorded until some of it is delivered");
     return WADI_OK;
-}
-
-static wadi_err run_begin(wadi *w, uint64_t ring_start) {
-    static const char sdk[] = "libwadi/" WADI_VERSION;
-    wire_run run = {
-        .boot_us = base_boot_us(), .wall_us = base_wall_us(), .sdk = {(const uint8_t *)sdk, sizeof sdk - 1}};
-    base_boot_id(run.boot_id);
-    if (!base_random(&run.nonce, sizeof run.nonce))
-        return WADI_ERR_SYSTEM;
-    wadi_err err = wdi_store_run_begin(w->store, &run, ring_start);
-    if (err != WADI_OK)
-        return err;
-    wdi_store_run(w->store, &run);
-    wdi_run_id id = run_id_of(&run);
-    err = wdi_ring_start(&w->tracker.ring, &id, ring_start, w->options.values.ring_bytes);
-    return err == WADI_OK ? wdi_tracker_init(&w->tracker, run.boot_us) : err;
 }
 
 static wadi_err lane_begin(wadi *w) {
     const wadi_options *o = &w->options.values;
-    uint64_t ring_start = 0;
     wadi_err err = wdi_lane_open(&w->lane, o->dir, &w->diag);
     if (err != WADI_OK)
         return err;
@@ -74,9 +39,9 @@ static wadi_err lane_begin(wadi *w) {
     if (err == WADI_OK)
         err = wdi_ring_open(&w->tracker.ring, w->lane.dir_fd, o->ring_bytes);
     if (err == WADI_OK)
-        err = ring_recover(w, &ring_start);
+        err = wdi_tracker_init(&w->tracker, 0);
     if (err == WADI_OK)
-        err = run_begin(w, ring_start);
+        err = run_begin(w);
     if (err == WADI_OK && fsync(w->lane.dir_fd) != 0) /* the names of new files */
         err = WADI_ERR_IO;
     return err;
@@ -165,8 +130,6 @@ wadi_err wadi_open(const wadi_options *opt, wadi **ret_w) {
     err = lane_begin(w);
     if (err == WADI_OK && w->options.values.endpoint != NULL)
         err = wdi_upload_open(&w->options.values, &wdi_transport_mbedtls, w->store, &w->upload);
-    if (err == WADI_OK)
-        err = wdi_attributes_publish(&w->attributes, &w->tracker);
     if (err == WADI_OK) {
         w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         err = w->wake_fd >= 0 ? wdi_thread_report(w) : WADI_ERR_SYSTEM;
@@ -209,7 +172,7 @@ wadi_err wadi_close(wadi *w, uint32_t timeout_ms) {
     wdi_thread_wake(w);
     pthread_join(w->thread, NULL);
     bool left = w->upload != NULL && wdi_store_pending(w->store) > 0;
-    wadi_err err = wdi_ring_empty(&w->tracker.ring) ? WADI_OK : WADI_ERR_TIMEOUT;
+    wadi_err err = w->begun && wdi_ring_empty(&w->tracker.ring) ? WADI_OK : WADI_ERR_TIMEOUT;
     if (left)
         err = WADI_ERR_TIMEOUT;
     handle_free(w);

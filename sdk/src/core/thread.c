@@ -67,12 +67,26 @@ static void store_failed(pump *p, wadi_err err) {
 
 /* ---- working ------------------------------------------------------------------------------------ */
 
+/* Of a store that was full. The ring keeps its size: to make it anew may fail. */
+static wadi_err run_begin_late(wadi *w) {
+    wadi_err err =
+        w->ring_started ? WADI_ERR_CORRUPT : wdi_run_begin(w, (uint32_t)(w->tracker.ring.mask + 1));
+    if (err == WADI_OK)
+        wdi_diagf(&w->diag, WADI_DIAG_WARN, "the store has room again: events are recorded");
+    return err;
+}
+
 static void drain(pump *p) {
     wadi *w = p->w;
+    wadi_err err = w->begun ? WADI_OK : run_begin_late(w);
+    if (err != WADI_OK) {
+        store_failed(p, err);
+        return;
+    }
     const uint64_t flush_us = (uint64_t)w->options.values.flush_ms * 1000;
     if (!wdi_ring_empty(&w->tracker.ring))
         p->active_us = p->now_us;
-    wadi_err err = wdi_drain_ring(w->store, &w->tracker.ring, &w->drained, &p->blocked);
+    err = wdi_drain_ring(w->store, &w->tracker.ring, &w->drained, &p->blocked);
     if (err != WADI_OK) {
         store_failed(p, err);
         return;
@@ -227,6 +241,8 @@ static void drain_last(pump *p) {
 static void upload_last(pump *p) {
     wadi *w = p->w;
     uint64_t deadline_us = atomic_load(&w->close_deadline_us);
+    if (p->failed == WADI_ERR_DISK_FULL)
+        p->failed = WADI_OK; /* to deliver is what makes room */
     if (w->upload == NULL || p->failed != WADI_OK)
         return;
     wdi_upload_kick(w->upload, p->now_us);
@@ -261,6 +277,8 @@ void *wdi_thread_main(void *handle) {
     bool urgent = false;
     p.active_us = p.now_us;
     p.drain_us = p.now_us + (uint64_t)w->options.values.flush_ms * 1000;
+    if (!w->begun)
+        store_failed(&p, WADI_ERR_DISK_FULL);
     while (!atomic_load(&w->closing)) {
         work(&p, urgent);
         urgent = pump_sleep(&p);

@@ -66,6 +66,10 @@ bool wdi_tracker_forked(const wdi_tracker *tracker) {
     return process == 0;
 }
 
+wadi_err wdi_tracker_refusal(const wdi_tracker *tracker) {
+    return (wadi_err)atomic_load_explicit(&tracker->refusal, memory_order_acquire);
+}
+
 /* Wakes the background thread if it sleeps too deeply for what was just recorded. */
 static inline void tracker_ring_bell(wdi_tracker *tracker, wadi_priority priority) {
     uint32_t state = atomic_load_explicit(&tracker->bell.state, memory_order_seq_cst);
@@ -77,9 +81,7 @@ static inline void tracker_ring_bell(wdi_tracker *tracker, wadi_priority priorit
 }
 
 wadi_err wdi_tracker_set_context(wdi_tracker *tracker, uint32_t id, const void *context, uint32_t n) {
-    wadi_err err = (wadi_err)atomic_load_explicit(&tracker->refusal, memory_order_acquire);
-    if (err == WADI_OK)
-        err = wdi_ring_put(&tracker->ring, WDI_RECORD_CONTEXT, WADI_NORMAL, context, n, NULL);
+    wadi_err err = wdi_ring_put(&tracker->ring, WDI_RECORD_CONTEXT, WADI_NORMAL, context, n, NULL);
     if (err != WADI_OK)
         return err;
     atomic_store_explicit(&tracker->context, id, memory_order_release);

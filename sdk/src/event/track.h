@@ -29,9 +29,9 @@ typedef struct wdi_tracker {
     _Atomic uint64_t refused_invalid; /* WADI_ERR_INVALID, WADI_ERR_TOO_LARGE */
 } wdi_tracker;
 
-/* After wdi_ring_start, before the first wadi_track; everything but `ring` may be uninitialised and is left
- * ready. `boot_us` is the run's start, from which events count their time. Takes memory: wdi_tracker_fini
- * gives it back. WADI_ERR_NO_MEMORY. */
+/* Before the first wadi_track; everything but `ring` may be uninitialised and is left ready, but records may
+ * be taken only after wdi_ring_start: until then, refuse. `boot_us` is the run's start, from which events
+ * count their time. Takes memory: wdi_tracker_fini gives it back. WADI_ERR_NO_MEMORY. */
 WADI_NODISCARD wadi_err wdi_tracker_init(wdi_tracker *tracker, uint64_t boot_us);
 
 /* Accepts a zeroed or half-built one. No producer may be inside. Leaves `ring` alone. */
@@ -39,6 +39,7 @@ void wdi_tracker_fini(wdi_tracker *tracker);
 
 /* From now on wadi_track answers that error, and records nothing. */
 void wdi_tracker_refuse(wdi_tracker *tracker, wadi_err err);
+wadi_err wdi_tracker_refusal(const wdi_tracker *tracker);
 
 /* True in a child after fork(): nothing of the handle may be used there. */
 bool wdi_tracker_forked(const wdi_tracker *tracker);

@@ -78,7 +78,12 @@ static wadi_err answer_begin(wdi_store *s, const uint8_t id[WIRE_ID_BYTES], wdi_
 }
 
 static wadi_err answer_end(wdi_store *s, wadi_err err) {
-    return wdi_txn_end(s, err == WADI_OK ? wdi_runs_forget(s) : err);
+    bool any = false;
+    if (err == WADI_OK)
+        err = wdi_runs_forget(s);
+    if (err == WADI_OK)
+        err = wdi_pairs_reclaim(s, &any);
+    return wdi_txn_end(s, err);
 }
 
 wadi_err wdi_store_settle(wdi_store *s, const uint8_t id[WIRE_ID_BYTES], uint64_t through) {

@@ -102,8 +102,9 @@ static uint32_t chunk_bury_copy(wdi_store *s, const wdi_chunk *c, wdi_entry_test
 
 /* Not beyond the size of an ordinary chunk: in a small map pages in a row are rare. */
 static bool chunks_join(const wdi_store *s, const wdi_chunk *a, const wdi_chunk *b) {
-    return a->head.payload_bytes == 0 && b->head.payload_bytes == 0 && a->head.run == b->head.run &&
-           wdi_chunk_last(a) + 1 == b->first && a->head.count + b->head.count <= WDI_CHUNK_NUMBERS_MAX &&
+    return !s->scattered && a->head.payload_bytes == 0 && b->head.payload_bytes == 0 &&
+           a->head.run == b->head.run && wdi_chunk_last(a) + 1 == b->first &&
+           a->head.count + b->head.count <= WDI_CHUNK_NUMBERS_MAX &&
            (a->head.count + b->head.count) * sizeof(wdi_chunk_entry) <= s->builder.payload_max &&
            b->head.ring_begin - a->head.ring_begin < UINT32_MAX / 2;
 }

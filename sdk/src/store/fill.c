@@ -14,9 +14,11 @@ static uint64_t reserve_bytes(const wdi_store *s) {
     return part > RESERVE_BYTES ? part : RESERVE_BYTES;
 }
 
-bool wdi_store_is_full(const wdi_store *s) {
-    return s->used_bytes + reserve_bytes(s) > base_lmdb_map_bytes(s->env);
+bool wdi_room_left(const wdi_store *s, wdi_room room) {
+    return s->used_bytes + reserve_bytes(s) / 4 * (uint64_t)room <= base_lmdb_map_bytes(s->env);
 }
+
+bool wdi_store_is_full(const wdi_store *s) { return !wdi_room_left(s, WDI_ROOM_DRAIN); }
 
 /* ---- the chunk at hand -------------------------------------------------------------------------- */
 
@@ -74,6 +76,22 @@ static wadi_err full_note(wdi_store *s, wadi_err err) {
     return err;
 }
 
+/* Inside a transaction. What the last one freed is of use only to the one after this: a first failure says
+ * nothing yet. */
+static wadi_err pages_note(wdi_store *s, wadi_err err) {
+    bool again = s->pages_waited;
+    s->pages_waited = err == WADI_ERR_DISK_FULL;
+    return err == WADI_ERR_DISK_FULL && !again ? err : full_note(s, err);
+}
+
+wadi_err wdi_store_touch(wdi_store *s) {
+    wdi_key key = wdi_key_plain(WDI_KEY_META);
+    wadi_err err = wdi_txn_begin(s);
+    if (err == WADI_OK)
+        err = wdi_record_put(s, &key, &s->state.meta, sizeof s->state.meta);
+    return wdi_txn_end(s, err);
+}
+
 static wadi_err fill_begin(wdi_store *s) {
     wadi_err err = wdi_txn_begin(s);
     if (err == WADI_OK)
@@ -86,8 +104,7 @@ wadi_err wdi_store_begin(wdi_store *s) {
 }
 
 wadi_err wdi_store_begin_recovery(wdi_store *s) {
-    bool full = s->used_bytes + reserve_bytes(s) / 2 > base_lmdb_map_bytes(s->env);
-    return full ? WADI_ERR_DISK_FULL : fill_begin(s);
+    return wdi_room_left(s, WDI_ROOM_RUN) ? fill_begin(s) : WADI_ERR_DISK_FULL;
 }
 
 wadi_err wdi_store_put_event(wdi_store *s, const uint8_t *event, size_t n, uint32_t crc,
@@ -101,7 +118,7 @@ wadi_err wdi_store_put_event(wdi_store *s, const uint8_t *event, size_t n, uint3
         (b->head.count == b->table_max || b->head.payload_bytes + n + 8 > b->payload_max)) {
         wadi_err err = builder_flush(s);
         if (err != WADI_OK)
-            return full_note(s, err);
+            return pages_note(s, err);
     }
     const wdi_chunk_entry e = {.crc = crc,
                                .n = (uint16_t)n,
@@ -123,22 +140,26 @@ wadi_err wdi_store_put_definition(wdi_store *s, uint32_t id, const void *text, s
     if (s->txn == NULL || id == 0 || id > WDI_DICT_ID_MAX || n == 0 || n > WIRE_TEXT_BYTES_MAX)
         return WADI_ERR_INVALID;
     wdi_key key = wdi_key_pair(WDI_KEY_DEFINITION, s->state.meta.run, id);
-    return full_note(s, wdi_record_put(s, &key, text, n));
+    wadi_err err = wdi_record_put(s, &key, text, n);
+    return err == WADI_OK ? err : pages_note(s, err);
 }
 
 wadi_err wdi_store_put_context(wdi_store *s, uint32_t id, const void *encoded, size_t n) {
     if (s->txn == NULL || id == 0 || n == 0 || n > WIRE_EVENT_BYTES_MAX)
         return WADI_ERR_INVALID;
     wdi_key key = wdi_key_pair(WDI_KEY_CONTEXT, s->state.meta.run, id);
-    return full_note(s, wdi_record_put(s, &key, encoded, n));
+    wadi_err err = wdi_record_put(s, &key, encoded, n);
+    if (err != WADI_OK)
+        return pages_note(s, err);
+    s->context_last = id;
+    return WADI_OK;
 }
 
 wadi_err wdi_store_commit(wdi_store *s, uint64_t ring_pos) {
     wadi_err err = s->txn != NULL ? builder_flush(s) : WADI_ERR_INVALID;
     if (err == WADI_OK)
         s->state.meta.ring_pos = ring_pos;
-    err = wdi_txn_end(s, err);
-    return full_note(s, err);
+    return pages_note(s, wdi_txn_end(s, err));
 }
 
 void wdi_store_abort(wdi_store *s) {

@@ -18,6 +18,7 @@ typedef struct wdi_state {
     uint32_t n_streams;
     wdi_stream streams[WDI_STREAMS_MAX]; /* ascending ranges; the last one is open */
     uint64_t live[WDI_PRIORITIES];       /* events owed, tombstones aside, by priority */
+    uint64_t reclaimed_run; /* runs below have no definitions and contexts any more, or all are needed */
 } wdi_state;
 
 /* The chunk that the drainer fills. */
@@ -53,13 +54,16 @@ struct wdi_store {
     uint64_t used_bytes;    /* pages in use at the last commit */
     uint32_t quota_percent; /* acting stops below */
     bool quota_acting;
+    bool scattered;                      /* no pages in a row are free: tombstones are not joined */
     uint64_t quota_from[WDI_PRIORITIES]; /* older events of the priority are gone */
     wadi_err failed;                     /* damage met: nothing is read or written any more */
     wdi_builder builder;
     wdi_picker picker;
     uint8_t *scratch; /* WDI_CHUNK_BYTES_MAX, twice: a chunk to change, and its neighbour */
     wdi_dropped_log dropped_log;
-    uint64_t ring_tail; /* as last told */
+    uint64_t ring_tail;    /* as last told */
+    uint32_t context_last; /* of the current run, since it was begun or recovered; 0: none */
+    bool pages_waited; /* the drainer failed for want of pages, which the last transaction may have freed */
     uint64_t owed_ticket;
     uint8_t installation[WIRE_ID_BYTES];
     uint64_t move_wait_us;
@@ -100,6 +104,22 @@ WADI_NODISCARD wadi_err wdi_chunk_bury(wdi_store *s, const wdi_chunk *chunk, wdi
 
 /* Numbers first … last that some stream owes are tombstones afterwards. */
 WADI_NODISCARD wadi_err wdi_drop_range(wdi_store *s, uint64_t first, uint64_t last, wadi_drop reason);
+
+/* ---- room (fill.c) ------------------------------------------------------------------------------ */
+
+/* Who may still write, when the reserve is touched: the last half of it is for settling. */
+typedef enum wdi_room { WDI_ROOM_DRAIN = 4, WDI_ROOM_RUN = 2 } wdi_room;
+bool wdi_room_left(const wdi_store *s, wdi_room room);
+
+/* ---- reclaiming (reclaim.c) --------------------------------------------------------------------- */
+
+/* Deletes a run's records of the kind with ids below `end`, at most *budget of them, which it lowers. Inside
+ * a transaction. */
+WADI_NODISCARD wadi_err wdi_pairs_forget(wdi_store *s, wdi_key_kind kind, uint64_t run, uint32_t end,
+                                         uint32_t *budget);
+/* Deletes definitions and contexts older than what the oldest event needs, some at a time; *ret_any: there
+ * may be more. Inside a transaction. */
+WADI_NODISCARD wadi_err wdi_pairs_reclaim(wdi_store *s, bool *ret_any);
 
 /* ---- streams (stream.c) ----------------------------------------------------------------------------------
  */

@@ -67,15 +67,32 @@ static wadi_err victims_drop(wdi_store *s, wadi_priority victim, uint32_t chunks
     return wdi_txn_end(s, err);
 }
 
+/* What nobody needs goes before any event. */
+static wadi_err pairs_drop(wdi_store *s, bool *ret_any) {
+    wadi_err err = wdi_txn_begin(s);
+    if (err == WADI_OK)
+        err = wdi_pairs_reclaim(s, ret_any);
+    return wdi_txn_end(s, err);
+}
+
 wadi_err wdi_store_quota_step(wdi_store *s, bool *ret_more) {
     wadi_priority victim = WADI_NORMAL;
     uint64_t from = 0;
     *ret_more = false;
-    if (!quota_wanted(s) || !victim_find(s, &victim))
+    if (!quota_wanted(s))
         return WADI_OK;
-    wadi_err err = victims_drop(s, victim, CHUNKS_AT_ONCE, &from);
-    if (err == WADI_ERR_DISK_FULL)
+    wadi_err err = pairs_drop(s, ret_more);
+    if ((err == WADI_OK && *ret_more) || (err != WADI_OK && err != WADI_ERR_DISK_FULL))
+        return err;
+    *ret_more = false;
+    if (!victim_find(s, &victim))
+        return WADI_OK;
+    err = victims_drop(s, victim, CHUNKS_AT_ONCE, &from);
+    if (err == WADI_ERR_DISK_FULL && wdi_store_touch(s) == WADI_OK) { /* with the pages freed just now */
+        s->scattered = true;
         err = victims_drop(s, victim, 1, &from);
+        s->scattered = false;
+    }
     if (err == WADI_ERR_DISK_FULL)
         return WADI_OK; /* no room to make room: settling has to */
     if (err == WADI_OK) {

@@ -46,7 +46,7 @@ static wdi_run_record run_record(const wire_run *run, uint64_t ordinal) {
 }
 
 wadi_err wdi_store_run_begin(wdi_store *s, const wire_run *run, uint64_t ring_pos) {
-    wadi_err err = wdi_txn_begin(s);
+    wadi_err err = wdi_room_left(s, WDI_ROOM_RUN) ? wdi_txn_begin(s) : WADI_ERR_DISK_FULL;
     if (err != WADI_OK)
         return err;
     wdi_meta *meta = &s->state.meta;
@@ -63,28 +63,11 @@ wadi_err wdi_store_run_begin(wdi_store *s, const wire_run *run, uint64_t ring_po
     if (memcmp(s->run.boot_id, record.boot_id, sizeof record.boot_id) != 0)
         memset(&s->clock, 0, sizeof s->clock); /* another boot's says nothing about this one */
     s->run = record;
+    s->context_last = 0;
     return WADI_OK;
 }
 
 /* ---- forgetting --------------------------------------------------------------------------------- */
-
-static wadi_err pairs_forget(wdi_store *s, wdi_key_kind kind, uint64_t run) {
-    base_lmdb_cursor *cursor = NULL;
-    base_lmdb_val val;
-    bool found = false;
-    wdi_key from = wdi_key_pair(kind, run, 0);
-    base_lmdb_val key = wdi_key_val(&from);
-    base_lmdb_err err = base_lmdb_cursor_open(s->txn, 0, &cursor);
-    if (err == BASE_LMDB_OK)
-        err = base_lmdb_cursor_move(cursor, BASE_LMDB_AT_LEAST, &key, &val, &found);
-    while (err == BASE_LMDB_OK && found && wdi_key_is(key, kind) && wdi_key_number_of(key) == run) {
-        err = base_lmdb_cursor_del(cursor);
-        if (err == BASE_LMDB_OK)
-            err = base_lmdb_cursor_move(cursor, BASE_LMDB_NEXT, &key, &val, &found);
-    }
-    base_lmdb_cursor_close(cursor);
-    return wdi_lmdb_err(err);
-}
 
 /* With the last run of a boot goes what is known of its clock. */
 static wadi_err boot_forget(wdi_store *s, const wdi_run_record *run) {
@@ -99,13 +82,14 @@ static wadi_err boot_forget(wdi_store *s, const wdi_run_record *run) {
 static wadi_err run_forget(wdi_store *s, uint64_t ordinal) {
     wdi_run_record run;
     wdi_key key = wdi_key_number(WDI_KEY_RUN, ordinal);
+    uint32_t all = UINT32_MAX;
     wadi_err err = wdi_run_load(s, ordinal, &run);
     if (err == WADI_OK)
         err = boot_forget(s, &run);
     if (err == WADI_OK)
-        err = pairs_forget(s, WDI_KEY_DEFINITION, ordinal);
+        err = wdi_pairs_forget(s, WDI_KEY_DEFINITION, ordinal, UINT32_MAX, &all);
     if (err == WADI_OK)
-        err = pairs_forget(s, WDI_KEY_CONTEXT, ordinal);
+        err = wdi_pairs_forget(s, WDI_KEY_CONTEXT, ordinal, UINT32_MAX, &all);
     return err == WADI_OK ? wdi_record_del(s, &key) : err;
 }
 

@@ -59,7 +59,8 @@ void wdi_store_run(const wdi_store *s, wire_run *ret_run);
 uint64_t wdi_store_ring_pos(const wdi_store *s);
 
 /* Begins run `ordinal = last + 1` with the nonce, boot and clocks given (the ordinal given is ignored), at
- * ring_pos. Only when no older record is left in the ring. */
+ * ring_pos. Only when no older record is left in the ring. WADI_ERR_DISK_FULL: what is left is for settling.
+ */
 WADI_NODISCARD wadi_err wdi_store_run_begin(wdi_store *s, const wire_run *run, uint64_t ring_pos);
 
 /* One transaction of the drainer: begin, puts in ring order, commit or abort. Numbers are given by
@@ -68,6 +69,9 @@ WADI_NODISCARD wadi_err wdi_store_run_begin(wdi_store *s, const wire_run *run, u
  */
 WADI_NODISCARD wadi_err wdi_store_begin(wdi_store *s);
 WADI_NODISCARD wadi_err wdi_store_begin_recovery(wdi_store *s); /* may use of the reserve */
+/* After WADI_ERR_DISK_FULL from a store that is not full: commits next to nothing, so that pages freed by the
+ * transaction before can be used again. */
+WADI_NODISCARD wadi_err wdi_store_touch(wdi_store *s);
 bool wdi_store_is_full(const wdi_store *s); /* begin refuses, until something is settled or dropped */
 WADI_NODISCARD wadi_err wdi_store_put_event(wdi_store *s, const uint8_t *event, size_t n, uint32_t crc,
                                             wadi_priority priority, uint64_t ring_end);

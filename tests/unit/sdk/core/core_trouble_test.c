@@ -114,11 +114,106 @@ static void test_damaged_store_takes_no_more_and_what_was_in_the_ring_counts_as_
     lane_dir_remove(dir);
 }
 
+/* ---- no room ---------------------------------------------------------------------------------------- */
+
+static wadi_options small_options(const char *dir) {
+    wadi_options opt = WADI_OPTIONS_INIT;
+    opt.dir = dir;
+    opt.disk_bytes_max = 1 << 20;
+    opt.ring_bytes = 64 << 10;
+    opt.flush_ms = 10;
+    return opt;
+}
+
+/* As a collector would, over the store itself; nobody holds the lane. */
+static void store_deliver(const char *dir) {
+    static uint8_t out[256 << 10];
+    char path[LANE_DIR_BYTES + 32];
+    wdi_store *store = NULL;
+    wdi_store_batch b;
+    bool any = true;
+    snprintf(path, sizeof path, "%s/lanes/0/store.mdb", dir);
+    const wdi_store_options opt = {.path = path, .quarantine_dir = dir, .disk_bytes_max = 1 << 20};
+    const wdi_store_want want = {.out = out, .cap = sizeof out, .now_us = 1};
+    assert_int_equal(wdi_store_open(&opt, &store), WADI_OK);
+    while (any) {
+        assert_int_equal(wdi_store_peek(store, &want, &b, &any), WADI_OK);
+        if (!any)
+            break;
+        assert_int_equal(wdi_store_sending(store, b.head.stream, b.last_seq), WADI_OK);
+        assert_int_equal(wdi_store_settle(store, b.head.stream, b.last_seq), WADI_OK);
+    }
+    wdi_store_close(store);
+}
+
+static wadi_err track_until(wadi *w, uint64_t wait_us) {
+    const struct timespec pause = {.tv_nsec = 1000000};
+    wadi_err err;
+    for (uint64_t until_us = base_mono_us() + wait_us;
+         (err = wadi_track(w, "small", NULL, 0)) == WADI_ERR_FULL && base_mono_us() < until_us;)
+        nanosleep(&pause, NULL);
+    return err;
+}
+
+/* Offline for good, and opened again and again: it opens, takes nothing, loses nothing, and is well again
+ * once a collector has had what there is. */
+static void test_lane_without_room_opens_and_heals(void **state) {
+    (void)state;
+    char dir[LANE_DIR_BYTES];
+    wadi *w = NULL;
+    wadi_ticket ticket = 0;
+    lane_dir_make(dir);
+    const wadi_options opt = small_options(dir);
+    bool refuses = false;
+    for (int i = 0; i < 20 && !refuses; i++) {
+        assert_int_equal(wadi_open(&opt, &w), WADI_OK);
+        refuses = wadi_track(w, "small", NULL, 0) == WADI_ERR_FULL;
+        while (!refuses && track_until(w, 300000) == WADI_OK)
+            continue;
+        assert_int_equal(lane_stats(w).ring_lost, 0);
+        (void)!wadi_close(w, 100);
+    }
+    assert_true(refuses);
+    store_deliver(dir);
+    assert_int_equal(wadi_open(&opt, &w), WADI_OK);
+    assert_int_equal(track_until(w, 10000000), WADI_OK);
+    assert_int_equal(lane_stats(w).ring_lost, 0);
+    wadi_event ev = WADI_EVENT_INIT;
+    ev.name = "after";
+    assert_int_equal(wadi_track_ex(w, &ev, &ticket), WADI_OK);
+    assert_int_equal(wadi_wait(w, ticket, WADI_DISK, 10000), WADI_OK);
+    assert_int_equal(wadi_close(w, 1000), WADI_OK);
+    lane_dir_remove(dir);
+}
+
+static void test_another_user_every_moment_never_fills_the_store(void **state) {
+    (void)state;
+    char dir[LANE_DIR_BYTES], user[32];
+    const struct timespec pause = {.tv_nsec = 1000000};
+    wadi *w = NULL;
+    lane_dir_make(dir);
+    const wadi_options opt = small_options(dir);
+    assert_int_equal(wadi_open(&opt, &w), WADI_OK);
+    for (int i = 0; i < 12000; i++) {
+        uint64_t until_us = base_mono_us() + 20000000;
+        snprintf(user, sizeof user, "user %d", i);
+        while (wadi_identify(w, user) == WADI_ERR_FULL) {
+            assert_true(base_mono_us() < until_us);
+            nanosleep(&pause, NULL);
+        }
+    }
+    assert_int_equal(track_until(w, 20000000), WADI_OK);
+    assert_int_equal(wadi_close(w, 10000), WADI_OK);
+    lane_dir_remove(dir);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_blocked_slot_costs_no_cpu),
         cmocka_unit_test(test_unreadable_installation_is_never_replaced),
         cmocka_unit_test(test_damaged_store_takes_no_more_and_what_was_in_the_ring_counts_as_lost),
+        cmocka_unit_test(test_lane_without_room_opens_and_heals),
+        cmocka_unit_test(test_another_user_every_moment_never_fills_the_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,8 @@
 /* The store over many runs, and when its room is short. */
 #include "tests/unit/sdk/store/store_rig.h"
 
+#include <string.h>
+
 static void test_clock_of_another_boot_is_not_reported(void **state) {
     (void)state;
     rig *r = rig_new(1 << 20, 1);
@@ -12,9 +14,105 @@ static void test_clock_of_another_boot_is_not_reported(void **state) {
     rig_free(r);
 }
 
+/* One that says little and has many bytes; its events name it. */
+static wadi_err context_put(rig *r, uint32_t id) {
+    static uint8_t encoded[1000];
+    memset(encoded, (int)id, sizeof encoded);
+    return wdi_store_put_context(r->store, id, encoded, sizeof encoded);
+}
+
+static wadi_err event_put(rig *r, uint32_t context) {
+    uint8_t event[RIG_EVENT_MAX];
+    const wire_event e = {.name_id = 1, .at_us = r->serial, .context = context};
+    size_t n = wire_event_encode(event, &e);
+    r->ring_pos += RIG_RING_RECORD;
+    return wdi_store_put_event(r->store, event, n, wire_crc_event(wire_crc_seed(r->nonce), event, n),
+                               WADI_NORMAL, r->ring_pos);
+}
+
+static void quota_run(rig *r) {
+    for (bool more = true; more;)
+        assert_int_equal(wdi_store_quota_step(r->store, &more), WADI_OK);
+}
+
+/* A new user every minute, for ten times what the map can hold. */
+static void contexts_pass(rig *r, bool with_events) {
+    for (uint32_t id = 1; id <= 5000; id++) {
+        quota_run(r);
+        assert_int_equal(wdi_store_begin(r->store), WADI_OK);
+        assert_int_equal(context_put(r, id), WADI_OK);
+        if (with_events)
+            assert_int_equal(event_put(r, id), WADI_OK);
+        wadi_err err = wdi_store_commit(r->store, r->ring_pos);
+        assert_int_equal(err, WADI_OK);
+    }
+}
+
+static void test_contexts_of_the_current_run_never_fill_the_map(void **state) {
+    (void)state;
+    rig *r = rig_new(1 << 20, 1);
+    contexts_pass(r, false);
+    rig_fill(r, 1, WADI_NORMAL);
+    rig_free(r);
+}
+
+static void test_contexts_go_with_the_events_that_the_quota_drops(void **state) {
+    (void)state;
+    rig *r = rig_new(1 << 20, 1);
+    wdi_store_batch b;
+    contexts_pass(r, true);
+    assert_int_equal(rig_stats(r).assigned, 5000);
+    while (rig_send(r, 0, &b)) /* what is left has its context: nothing becomes damaged */
+        assert_int_equal(wdi_store_settle(r->store, b.head.stream, b.last_seq), WADI_OK);
+    wadi_stats stats = rig_stats(r);
+    assert_int_equal(stats.dropped[WADI_DROP_CORRUPT], 0);
+    assert_true(stats.acked > 0);
+    rig_check_ledger(r);
+    rig_free(r);
+}
+
+static void test_settling_takes_the_contexts_along(void **state) {
+    (void)state;
+    rig *r = rig_new(1 << 20, 1);
+    wdi_store_batch b;
+    for (uint32_t id = 1; id <= 200; id++) {
+        assert_int_equal(wdi_store_begin(r->store), WADI_OK);
+        assert_int_equal(context_put(r, id), WADI_OK);
+        assert_int_equal(event_put(r, id), WADI_OK);
+        assert_int_equal(wdi_store_commit(r->store, r->ring_pos), WADI_OK);
+    }
+    uint64_t before = rig_stats(r).disk_bytes;
+    while (rig_send(r, 0, &b))
+        assert_int_equal(wdi_store_settle(r->store, b.head.stream, b.last_seq), WADI_OK);
+    assert_int_equal(rig_stats(r).acked, 200);
+    assert_true(rig_stats(r).disk_bytes < before / 4);
+    rig_free(r);
+}
+
+/* A device that starts again and again, and is never online. */
+static void test_runs_of_tombstones_keep_no_contexts(void **state) {
+    (void)state;
+    rig *r = rig_new(1 << 20, 1);
+    for (unsigned i = 0; i < 400; i++) {
+        quota_run(r);
+        rig_run(r, 1, 1000);
+        assert_int_equal(wdi_store_begin(r->store), WADI_OK);
+        for (uint32_t id = 1; id <= 4; id++)
+            assert_int_equal(context_put(r, id), WADI_OK);
+        assert_int_equal(event_put(r, 4), WADI_OK);
+        assert_int_equal(wdi_store_commit(r->store, r->ring_pos), WADI_OK);
+    }
+    assert_int_equal(rig_stats(r).dropped[WADI_DROP_CORRUPT], 0);
+    rig_free(r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clock_of_another_boot_is_not_reported),
+        cmocka_unit_test(test_contexts_of_the_current_run_never_fill_the_map),
+        cmocka_unit_test(test_contexts_go_with_the_events_that_the_quota_drops),
+        cmocka_unit_test(test_settling_takes_the_contexts_along),
+        cmocka_unit_test(test_runs_of_tombstones_keep_no_contexts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
