@@ -116,7 +116,9 @@ typedef struct wadi_options {
 
 /* Opens the store, recovers what an earlier process left in it, and starts the background thread.
  * Blocks for the disk, never for the network. WADI_ERR_BUSY: another process, or another handle of this one,
- * holds the store. On success the caller owns *ret_w and ends it with wadi_close. */
+ * holds the store. A store that is full of what no collector has had yet opens: until some is delivered,
+ * wadi_track, wadi_identify and wadi_set_context answer WADI_ERR_FULL. On success the caller owns *ret_w and
+ * ends it with wadi_close. */
 WADI_API WADI_NODISCARD wadi_err wadi_open(const wadi_options *opt, wadi **ret_w);
 
 /* Moves what is recorded to disk, uploads until everything is acknowledged or the time is over, and

@@ -184,6 +184,17 @@ class Waiting(SendTest):
                               stderr=subprocess.PIPE, timeout=DEADLINE_S, check=False)
         self.assertEqual(done.returncode, 74, done.stderr.decode()[-2000:])
 
+    def test_a_store_without_room_heals_once_there_is_a_collector(self):
+        """Weeks offline have filled it, with restarts. The next run is refused, delivers, and goes on by itself."""
+        small = ["--disk-bytes-max", str(1 << 20), "--ring-bytes", "65536", "--flush-ms", "10"]
+        for _ in range(6):
+            done = subprocess.run(self.command(None, *small, "--timeout-ms", "300", "--json"), env=self.environment,
+                                  input=self.many(100000), stderr=subprocess.PIPE, timeout=DEADLINE_S, check=False)
+            self.assertEqual(done.returncode, 74, done.stderr.decode()[-2000:])
+        with FakeCollector() as collector:
+            self.acked(collector, *small, "after")
+            self.assertEqual(collector.delivered[-1].name, "after")
+
     def test_a_bad_line_does_not_hide_that_nothing_was_acknowledged(self):
         said = self.send(None, "--endpoint", "http://127.0.0.1:1", "--wait", "acked", "--timeout-ms", "200", "--json",
                          stdin=b'{"name":"e"}\nnonsense\n', expect=75)

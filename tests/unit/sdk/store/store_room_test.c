@@ -106,6 +106,38 @@ static void test_runs_of_tombstones_keep_no_contexts(void **state) {
     rig_free(r);
 }
 
+static wadi_err fill_large(rig *r, size_t n) {
+    wadi_err err = wdi_store_begin(r->store);
+    for (size_t i = 0; err == WADI_OK && i < n; i++)
+        err = rig_put(r, 1000, WADI_NORMAL, NULL);
+    if (err == WADI_OK)
+        return wdi_store_commit(r->store, r->ring_pos);
+    wdi_store_abort(r->store);
+    return err;
+}
+
+/* LMDB reuses pages only two transactions after the one that freed them. */
+static void test_room_that_settling_made_is_there_after_a_touch(void **state) {
+    (void)state;
+    rig *r = rig_new(1 << 20, 1);
+    wdi_store_batch b;
+    uint64_t last = 0;
+    while (rig_stats(r).disk_bytes < (700 << 10))
+        assert_int_equal(fill_large(r, 16), WADI_OK);
+    while (rig_send(r, 0, &b))
+        last = b.last_seq;
+    assert_int_equal(wdi_store_settle(r->store, b.head.stream, last), WADI_OK);
+    assert_int_equal(rig_stats(r).pending, 0);
+    uint64_t ring_pos = r->ring_pos;
+    assert_int_equal(fill_large(r, 500), WADI_ERR_DISK_FULL);
+    assert_false(wdi_store_is_full(r->store));
+    r->ring_pos = ring_pos;
+    assert_int_equal(wdi_store_touch(r->store), WADI_OK);
+    assert_int_equal(fill_large(r, 500), WADI_OK);
+    rig_check_ledger(r);
+    rig_free(r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clock_of_another_boot_is_not_reported),
@@ -113,6 +145,7 @@ int main(void) {
         cmocka_unit_test(test_contexts_go_with_the_events_that_the_quota_drops),
         cmocka_unit_test(test_settling_takes_the_contexts_along),
         cmocka_unit_test(test_runs_of_tombstones_keep_no_contexts),
+        cmocka_unit_test(test_room_that_settling_made_is_there_after_a_touch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
