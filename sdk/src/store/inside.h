@@ -18,6 +18,7 @@ typedef struct wdi_state {
     uint32_t n_streams;
     wdi_stream streams[WDI_STREAMS_MAX]; /* ascending ranges; the last one is open */
     uint64_t live[WDI_PRIORITIES];       /* events owed, tombstones aside, by priority */
+    uint64_t events_from;                /* lower numbers are tombstones, or gone: not looked through again */
     uint64_t reclaimed_run; /* runs below have no definitions and contexts any more, or all are needed */
 } wdi_state;
 

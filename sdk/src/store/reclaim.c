@@ -35,13 +35,15 @@ static uint32_t chunk_context_min(const wdi_chunk *chunk) {
 static wadi_err need_find(wdi_store *s, need *ret_need) {
     wdi_chunk chunk;
     bool found = false;
-    wadi_err err = wdi_chunk_seek(s, 0, &chunk, &found);
+    wadi_err err = wdi_chunk_seek(s, s->state.events_from, &chunk, &found);
     while (err == WADI_OK && found && chunk.head.priorities == 0)
         err = wdi_chunk_next(s, &chunk, &found);
     if (err == WADI_OK && found)
         *ret_need = (need){chunk.head.run, chunk_context_min(&chunk)};
     else
         *ret_need = (need){s->state.meta.run, s->context_last};
+    if (err == WADI_OK)
+        s->state.events_from = found ? chunk.first : s->state.meta.next_seq;
     wdi_chunk_walk_end(s);
     return err;
 }
