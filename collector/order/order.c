@@ -10,6 +10,7 @@ typedef struct pending {
     uint64_t position;
     int64_t next_us; /* time of the next event to leave */
     uint64_t bytes;  /* of what is left, by body_item_bytes, and of the batch's own part */
+    uint64_t own;    /* of `bytes`: the batch's own part */
     uint32_t raw;    /* memory that the open body takes */
     uint32_t left;   /* items that are left */
     uint32_t next;   /* cursor in time order */
@@ -130,7 +131,7 @@ static order_err pending_take(order *o, pending *p, order_key mark) {
     if (p->left > 0)
         p->next_us = body_time(b, cursor_item(b, p->next));
     else
-        p->bytes = 0;
+        p->bytes = p->own = 0;
     return ORDER_OK;
 }
 
@@ -193,14 +194,24 @@ static order_err events_gather(order *o, order_key mark) {
     return ORDER_OK;
 }
 
+/* Memory for open bodies: in proportion to the events that wait in them, since opening them over and over
+ * would cost more than all else; what is beyond proportion is somebody's padding, and has to fit
+ * open_bytes_max. */
+static uint64_t open_limit(const order *o) {
+    uint64_t events = 0;
+    for (size_t i = 0; i < o->n_pendings; i++)
+        events += o->pendings[i].bytes - o->pendings[i].own;
+    return o->opt.open_bytes_max + 3 * events;
+}
+
 /* Bodies that wait for later events go back to the journal, the last first, when they take too much memory.
  */
 static void bodies_close(order *o) {
-    uint64_t open = 0;
+    uint64_t open = 0, limit = open_limit(o);
     for (size_t i = 0; i < o->n_pendings; i++) {
         pending *p = &o->pendings[i];
         open += p->body ? p->raw : 0;
-        if (open > o->opt.open_bytes_max && p->body) {
+        if (open > limit && p->body) {
             open -= p->raw;
             body_unref(p->body);
             p->body = NULL;
@@ -224,7 +235,7 @@ static uint64_t raw_until(const order *o, int64_t us) {
 }
 
 /* Where all batches of one microsecond do not fit: before the first that does not. They stand by position. */
-static order_key mark_between(const order *o, int64_t us) {
+static order_key mark_between(const order *o, int64_t us, uint64_t limit) {
     uint64_t raw = 0;
     size_t taken = 0;
     for (size_t i = 0; i < o->n_pendings; i++) {
@@ -232,7 +243,7 @@ static order_key mark_between(const order *o, int64_t us) {
         if (p->next_us != us)
             continue;
         raw += p->raw;
-        if (raw > o->opt.open_bytes_max && taken > 0)
+        if (raw > limit && taken > 0)
             return (order_key){us, p->position - 1, UINT32_MAX};
         taken++;
     }
@@ -242,12 +253,13 @@ static order_key mark_between(const order *o, int64_t us) {
 /* How far one merge may go so that the bodies it opens fit the memory: mostly to the watermark. */
 static order_key merge_mark(const order *o) {
     int64_t us = o->watermark.us;
-    if (raw_until(o, us) <= o->opt.open_bytes_max)
+    uint64_t limit = open_limit(o);
+    if (raw_until(o, us) <= limit)
         return o->watermark;
     int64_t least = first_us(o);
-    while (us > least && raw_until(o, us) > o->opt.open_bytes_max)
+    while (us > least && raw_until(o, us) > limit)
         us = least + (us - least) / 2;
-    order_key mark = us > least ? ORDER_KEY_END(us) : mark_between(o, us);
+    order_key mark = us > least ? ORDER_KEY_END(us) : mark_between(o, us, limit);
     return order_key_covers(mark, o->watermark) ? o->watermark : mark;
 }
 
@@ -289,15 +301,12 @@ static order_err watermark_force(order *o) {
 
 /* What is in a batch besides its events is counted whole as long as any of them waits: nobody hides memory
  * there. */
-static uint64_t entry_bytes(const journal_entry *entry) {
-    uint64_t own = entry->raw_bytes > entry->events_bytes ? entry->raw_bytes - entry->events_bytes : 0;
-    return own + entry->events_bytes + BODY_ITEM_BYTES * entry->n_items;
-}
-
 static pending pending_of(const journal_entry *entry) {
+    uint64_t own = entry->raw_bytes > entry->events_bytes ? entry->raw_bytes - entry->events_bytes : 0;
     return (pending){.position = entry->position,
                      .next_us = entry->min_us,
-                     .bytes = entry_bytes(entry),
+                     .bytes = own + entry->events_bytes + BODY_ITEM_BYTES * entry->n_items,
+                     .own = own,
                      .raw = entry->raw_bytes,
                      .left = entry->n_items};
 }

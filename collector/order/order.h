@@ -42,7 +42,8 @@ typedef struct order_options {
     int64_t window_us;
     uint64_t pending_bytes_max; /* beyond it the least keys leave until at most seven eighths are left, and
                                    the watermark rises to each */
-    uint64_t open_bytes_max;    /* memory for bodies that are open and wait; decides nothing of what leaves */
+    uint64_t open_bytes_max;    /* memory for bodies that are open, besides three times the events that wait;
+                                   decides nothing of what leaves */
 } order_options;
 
 /* Where an order stage stands between two entries. With the journal it is all that recovery needs. */

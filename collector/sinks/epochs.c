@@ -8,7 +8,7 @@
 #include "jsonl.h"
 #include "text.h"
 
-#define RELEASE_BYTES (8u << 20) /* events read that justify a merge … */
+#define RELEASE_BYTES (2u << 20) /* events read that justify a merge … */
 #define RELEASE_US 100000u       /* … or time since the last one */
 #define NO_CONFLICT UINT64_MAX
 #define HOURS_MAX 1000u /* partitions of one epoch, so that its manifest stays small */

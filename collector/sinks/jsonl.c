@@ -186,7 +186,7 @@ static char *put_event(jsonl *j, char *at, const order_event *event, bool late) 
     const vocabulary *v = ((const origin *)b->cache)->vocabulary;
     const wire_item *item = &b->items[event->index];
     wire_event_view view;
-    if (wire_event_scan(b->raw + item->off, item->len, &view) != WIRE_OK)
+    if (!wire_event_rescan(b->raw + item->off, item->len, &view))
         return NULL;
     const char *quality =
         wire_time_quality_name(view.has_time ? TIME_QUALITY_EXPLICIT : b->entry.time_quality);

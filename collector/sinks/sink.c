@@ -19,7 +19,7 @@
 #define RETRY_MIN_MS 250u
 #define RETRY_MAX_MS 30000u
 #define HELD_BYTES_MAX (8u << 20)
-#define OPEN_BYTES_MAX (40u << 20)
+#define OPEN_BYTES_MAX (32u << 20)
 #define COMPONENT_MAX 32u
 
 struct sink {

@@ -32,6 +32,76 @@ wire_err wire_event_scan(const uint8_t *data, size_t n, wire_event_view *ret_vie
     return err;
 }
 
+/* ---- an accepted event once more ---------------------------------------------------------------- */
+
+/* Stretches a list of texts over one more. */
+wire_hot bool text_add(wire_reader *r, wire_span *list) {
+    const uint8_t *const tag = r->p - 1;
+    wire_span text;
+    if (reader_span(r, &text) != WIRE_OK)
+        return false;
+    if (list->n == 0)
+        list->data = tag;
+    list->n = (size_t)(r->p - list->data);
+    return true;
+}
+
+wire_hot bool scalar_take(wire_reader *r, uint64_t *ret_value) {
+    return reader_varint(r, ret_value) == WIRE_OK;
+}
+
+bool wire_event_rescan(const uint8_t *data, size_t n, wire_event_view *ret_view) {
+    wire_reader r = {data, data + n};
+    wire_event_view v = {.name = 0};
+    uint64_t name = 0, context = 0, time = 0, priority = 0;
+    bool ok = true;
+    for (bool known = true; ok && known && r.p != r.end;) {
+        switch (*r.p++) {
+        case TAG_NAME:
+            ok = scalar_take(&r, &name);
+            break;
+        case TAG_AT_US:
+            ok = scalar_take(&r, &v.at_us);
+            break;
+        case TAG_CONTEXT:
+            ok = scalar_take(&r, &context);
+            break;
+        case TAG_KEYS:
+            ok = reader_span(&r, &v.keys) == WIRE_OK;
+            break;
+        case TAG_STRINGS:
+            ok = text_add(&r, &v.strings);
+            break;
+        case TAG_INTS:
+            ok = reader_span(&r, &v.ints) == WIRE_OK;
+            break;
+        case TAG_DOUBLES:
+            ok = reader_span(&r, &v.doubles) == WIRE_OK;
+            break;
+        case TAG_BLOBS:
+            ok = text_add(&r, &v.blobs);
+            break;
+        case TAG_INLINED:
+            ok = text_add(&r, &v.inlined);
+            break;
+        case TAG_TIME_US:
+            v.has_time = ok = scalar_take(&r, &time);
+            break;
+        case TAG_PRIORITY:
+            ok = scalar_take(&r, &priority);
+            break;
+        default:
+            known = false; /* what a later version adds stands last */
+        }
+    }
+    v.name = (uint32_t)name;
+    v.context = (uint32_t)context;
+    v.time_us = reader_zigzag(time);
+    v.priority = (uint32_t)priority;
+    *ret_view = v;
+    return ok;
+}
+
 /* ---- properties of an accepted event ---------------------------------------------------------- */
 
 static uint64_t varint_take(const uint8_t **p) {

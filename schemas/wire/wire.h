@@ -121,6 +121,10 @@ typedef struct wire_event_view {
 /* Takes one event apart and checks its shape: order, limits, one value for every key. */
 wire_err wire_event_scan(const uint8_t *data, size_t n, wire_event_view *ret_view);
 
+/* The same for bytes that wire_event_scan accepted: checks nothing but bounds, and leaves n_props 0. False:
+ * they are other bytes. */
+bool wire_event_rescan(const uint8_t *data, size_t n, wire_event_view *ret_view);
+
 /* One property read back. `key_id` 0: `key` holds the inline text. */
 typedef struct wire_prop_view {
     uint32_t key_id;

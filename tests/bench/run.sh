@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
 # Benchmarks: a line of JSON each. A noisy machine fails nothing; a wrong result does.
 #
-#   tests/bench/run.sh [case…]      all, or some of: wire sdk.track collector.jsonl collector.jsonl.8
+#   tests/bench/run.sh [case…]      all, or some of: wire sdk.track collector.jsonl collector.jsonl.max
+#                                   collector.jsonl.8
 #   WADI_BENCH_EVENTS=N             events of a collector case (default 4,000,000)
+#
+# collector.jsonl offers 750,000 events a second; .max as many as are answered, and .8 so over 8 connections.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../../toolchains/common.sh"
 bench="$wadi_release/tests/bench"
@@ -59,11 +62,11 @@ collector_stop() {
     collector_pid=
 }
 
-# case_collector NAME CONNECTIONS: the collector has one core to itself, the load the other.
+# case_collector NAME CONNECTIONS RATE: the collector has one core to itself, the load the other.
 case_collector() {
     [ -e "$work/server.pem" ] || certificate_make
     collector_start
-    taskset -c 1 "$bench/wadi-bench-collector" --name "$1" --connections "$2" --pid "$collector_pid" \
+    taskset -c 1 "$bench/wadi-bench-collector" --name "$1" --connections "$2" --rate "$3" --pid "$collector_pid" \
         --port "$(port_of listening)" --admin-port "$(port_of '"admin listening"')" --ca "$work/server.pem" \
         --events-dir "$work/events" --events "${WADI_BENCH_EVENTS:-4000000}"
     collector_stop
@@ -73,12 +76,13 @@ run_case() {
     case $1 in
         wire) "$bench/wire_bench" ;;
         sdk.track) "$bench/sdk_track_bench" ;;
-        collector.jsonl) case_collector collector.jsonl 64 ;;
-        collector.jsonl.8) case_collector collector.jsonl.8 8 ;;
+        collector.jsonl) case_collector collector.jsonl 64 750000 ;;
+        collector.jsonl.max) case_collector collector.jsonl.max 64 0 ;;
+        collector.jsonl.8) case_collector collector.jsonl.8 8 0 ;;
         *) die "no such case: $1" ;;
     esac
 }
 
 [ -x "$bench/wire_bench" ] || die "build first: tests/run.sh"
-[ $# -gt 0 ] || set -- wire sdk.track collector.jsonl collector.jsonl.8
+[ $# -gt 0 ] || set -- wire sdk.track collector.jsonl collector.jsonl.max collector.jsonl.8
 for name in "$@"; do run_case "$name"; done

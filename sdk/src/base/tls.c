@@ -286,6 +286,10 @@ base_tls_result base_tls_read(base_tls_conn *conn, void *buf, size_t n, size_t *
 
 base_tls_result base_tls_write(base_tls_conn *conn, const void *buf, size_t n, size_t *ret_n) {
     int rc = mbedtls_ssl_write(&conn->ssl, buf, n);
+    while (rc == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) { /* a read had begun to take it */
+        conn->has_ticket = true;
+        rc = mbedtls_ssl_write(&conn->ssl, buf, n);
+    }
     if (rc < 0)
         return conn_result(conn, rc);
     *ret_n = (size_t)rc;

@@ -37,7 +37,7 @@ struct fleet {
     uint32_t *latencies_us;
     size_t n_latencies;
     fleet_result result;
-    uint64_t requested;
+    uint64_t requested, began_us;
 };
 
 /* ---- connecting -------------------------------------------------------------------------------------- */
@@ -203,14 +203,21 @@ static bool answer_read(fleet *f, connection *c) {
 
 /* ---- the run ------------------------------------------------------------------------------------------ */
 
+/* Whether the next batch may go now. */
+static bool batch_is_due(const fleet *f, uint64_t now_us) {
+    if (f->requested >= f->opt.events)
+        return false;
+    return f->opt.rate == 0 || f->requested * UINT64_C(1000000) <= (now_us - f->began_us) * f->opt.rate;
+}
+
 static bool idle_serve(fleet *f, load *l, uint32_t streams, uint32_t *ret_busy) {
     uint64_t now_us = base_mono_us();
-    *ret_busy = 0;
+    *ret_busy = f->requested < f->opt.events;
     for (uint32_t i = 0; i < f->opt.connections; i++) {
         connection *c = &f->connections[i];
         if (c->idle && c->request_n > 0 && now_us >= c->again_us && !request_send(f, c))
             return false;
-        if (c->idle && c->request_n == 0 && f->requested < f->opt.events && !request_make(f, c, l, streams))
+        if (c->idle && c->request_n == 0 && batch_is_due(f, now_us) && !request_make(f, c, l, streams))
             return false;
         *ret_busy += !c->idle || c->request_n > 0;
     }
@@ -231,13 +238,13 @@ static void latencies_sum(fleet *f) {
 }
 
 bool fleet_run(fleet *f, load *l, uint32_t streams, fleet_result *ret_result) {
-    uint64_t began_us = base_mono_us();
+    f->began_us = base_mono_us();
     uint32_t busy;
     if (!idle_serve(f, l, streams, &busy))
         return false;
     while (busy > 0) {
         struct epoll_event ready[256];
-        int n = epoll_wait(f->epoll, ready, 256, 20);
+        int n = epoll_wait(f->epoll, ready, 256, f->opt.rate ? 1 : 20);
         for (int i = 0; i < n; i++) {
             connection *c = ready[i].data.ptr;
             if ((ready[i].events & EPOLLOUT) && !request_write(f, c))
@@ -248,7 +255,7 @@ bool fleet_run(fleet *f, load *l, uint32_t streams, fleet_result *ret_result) {
         if (!idle_serve(f, l, streams, &busy))
             return false;
     }
-    f->result.elapsed_us = base_mono_us() - began_us;
+    f->result.elapsed_us = base_mono_us() - f->began_us;
     latencies_sum(f);
     *ret_result = f->result;
     return true;

@@ -11,6 +11,7 @@ typedef struct fleet_options {
     const char *host, *port, *ca_file;
     uint32_t connections;
     uint64_t events; /* stops sending after at least so many */
+    uint64_t rate;   /* events a second that are offered; 0: as many as are answered */
 } fleet_options;
 
 typedef struct fleet_result {

@@ -29,13 +29,21 @@ typedef struct arguments {
 } arguments;
 
 static const struct option options[] = {
-    {"name", required_argument, NULL, 'n'},         {"host", required_argument, NULL, 'h'},
-    {"port", required_argument, NULL, 'p'},         {"ca", required_argument, NULL, 'c'},
-    {"admin-port", required_argument, NULL, 'a'},   {"pid", required_argument, NULL, 'i'},
-    {"events-dir", required_argument, NULL, 'd'},   {"connections", required_argument, NULL, 'k'},
-    {"streams", required_argument, NULL, 's'},      {"events", required_argument, NULL, 'e'},
-    {"batch-min", required_argument, NULL, 'm'},    {"batch-max", required_argument, NULL, 'M'},
-    {"displaced-ms", required_argument, NULL, 'D'}, {NULL, 0, NULL, 0},
+    {"name", required_argument, NULL, 'n'},
+    {"host", required_argument, NULL, 'h'},
+    {"port", required_argument, NULL, 'p'},
+    {"ca", required_argument, NULL, 'c'},
+    {"admin-port", required_argument, NULL, 'a'},
+    {"pid", required_argument, NULL, 'i'},
+    {"events-dir", required_argument, NULL, 'd'},
+    {"connections", required_argument, NULL, 'k'},
+    {"streams", required_argument, NULL, 's'},
+    {"events", required_argument, NULL, 'e'},
+    {"batch-min", required_argument, NULL, 'm'},
+    {"batch-max", required_argument, NULL, 'M'},
+    {"displaced-ms", required_argument, NULL, 'D'},
+    {"rate", required_argument, NULL, 'r'},
+    {NULL, 0, NULL, 0},
 };
 
 static bool argument_take(arguments *a, int letter, const char *value) {
@@ -68,6 +76,9 @@ static bool argument_take(arguments *a, int letter, const char *value) {
     case 's':
         a->load.streams = (uint32_t)number;
         return number > 0;
+    case 'r':
+        a->fleet.rate = number;
+        return true;
     case 'e':
         a->fleet.events = number;
         return number > 0;
@@ -176,7 +187,7 @@ int main(int argc, char **argv) {
         fprintf(stderr,
                 "usage: wadi-bench-collector --port P --ca FILE --admin-port P --pid PID --events-dir DIR\n"
                 "  [--name N] [--host H] [--connections N] [--streams N] [--events N] [--batch-min N]\n"
-                "  [--batch-max N] [--displaced-ms N]\n");
+                "  [--batch-max N] [--displaced-ms N] [--rate EVENTS_A_SECOND]\n");
         return 64;
     }
     load *l = load_new(&a.load);

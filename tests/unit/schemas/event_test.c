@@ -33,6 +33,11 @@ static void test_event_when_random_then_same_bytes_as_nanopb(void **state) {
         assert_int_equal(wire_event_scan(by_hand, n, &view), WIRE_OK);
         event_from_view(&view, &read, props);
         assert_true(event_equal(&event.event, &read));
+        wire_event_view again;
+        assert_true(wire_event_rescan(by_hand, n, &again));
+        again.n_props = view.n_props;
+        event_from_view(&again, &read, props);
+        assert_true(event_equal(&event.event, &read));
         assert_true(reference_event_decode(by_hand, n, &reference));
         event_from_reference(&reference, &read, props);
         assert_true(event_equal(&event.event, &read));
@@ -53,6 +58,7 @@ static void test_event_when_cut_anywhere_then_refused_or_complete(void **state) 
             assert_non_null(data);
             memcpy(data + 1, by_hand, cut);
             wire_event_view view;
+            (void)wire_event_rescan(data + 1, cut, &view);
             const wire_err err = wire_event_scan(data + 1, cut, &view);
             /* What is left out then are scalars at the end, or everything. */
             static wire_prop props[WIRE_PROPS_MAX];
