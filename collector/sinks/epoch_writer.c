@@ -152,12 +152,14 @@ static void event_prefetch(const order_event *events, size_t i, size_t n) {
         __builtin_prefetch(&b->items[events[i + 2 * PREFETCH].index]);
         __builtin_prefetch(b->cache);
         __builtin_prefetch((const char *)b->cache + 64); /* at most behind it: a prefetch never faults */
+        __builtin_prefetch((const char *)b->cache + 128);
     }
     if (i + PREFETCH < n) {
         const body *b = events[i + PREFETCH].body;
         const uint8_t *event = b->raw + b->items[events[i + PREFETCH].index].off;
         __builtin_prefetch(event);
         __builtin_prefetch(event + 64);
+        __builtin_prefetch(event + 128);
     }
 }
 

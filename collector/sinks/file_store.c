@@ -16,7 +16,7 @@
 
 #define NAME_BYTES_MAX 256u
 #define MANIFEST_BYTES_MAX (16u << 20)
-#define STAGE_BYTES (512u << 10)
+#define STAGE_BYTES (256u << 10)
 #define BLOCK_BYTES 4096u /* direct I/O wants memory, offsets and sizes of whole blocks */
 
 struct file_store {
@@ -254,9 +254,23 @@ static sink_err stage_write(file_store *s, size_t n) {
     return err;
 }
 
+/* Whole blocks at an aligned address need no copy. */
+static size_t blocks_at(const file_store *s, const uint8_t *data, size_t n) {
+    return s->staged == 0 && (uintptr_t)data % BLOCK_BYTES == 0 ? n / BLOCK_BYTES * BLOCK_BYTES : 0;
+}
+
 static sink_err store_aside_write(void *store, const void *data, size_t n) {
     file_store *s = store;
     const uint8_t *from = data;
+    size_t whole = blocks_at(s, from, n);
+    if (whole > 0) {
+        sink_err err = write_whole(s->writing, from, whole);
+        if (err != SINK_OK)
+            return err;
+        s->written += (off_t)whole;
+        from += whole;
+        n -= whole;
+    }
     while (n > 0) {
         size_t part = STAGE_BYTES - s->staged < n ? STAGE_BYTES - s->staged : n;
         memcpy(s->stage + s->staged, from, part);

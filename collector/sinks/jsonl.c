@@ -18,6 +18,8 @@
 /* A line is: {"name": name ,"time":… source seq run late context properties }} */
 typedef struct origin {
     vocabulary *vocabulary;
+    uint64_t first_seq, resent_through; /* the entry's, in reach of its text */
+    uint32_t time_quality;
     uint32_t source_n; /* ,"received_at":…,"installation":…,"stream":…,"seq": */
     uint32_t run_n;    /* ,"run":N,"late": */
     char text[];       /* one behind the other, and a stride */
@@ -97,6 +99,9 @@ bool jsonl_prepare(jsonl *j, body *b) {
         return false;
     memcpy(o->text, buffer, text.length);
     memset(o->text + text.length, 0, VOCABULARY_STRIDE);
+    o->first_seq = b->entry.first_seq;
+    o->resent_through = b->entry.resent_through;
+    o->time_quality = b->entry.time_quality;
     o->source_n = (uint32_t)source_n;
     o->run_n = (uint32_t)(text.length - source_n);
     o->vocabulary = vocabulary_of(j->vocabularies, b);
@@ -174,7 +179,7 @@ static char *put_middle(jsonl *j, char *at, const body *b, int64_t us, const cha
     at += json_put_uint(at, seq);
     at = put_bytes(at, o->text + o->source_n, o->run_n);
     at = late ? PUT_LITERAL(at, "true") : PUT_LITERAL(at, "false");
-    if (seq <= b->entry.resent_through)
+    if (seq <= o->resent_through)
         at = PUT_LITERAL(at, ",\"resent\":true");
     vocabulary_piece piece = vocabulary_context(o->vocabulary, context);
     return put_bytes(at, o->vocabulary->blob + piece.off, piece.n);
@@ -183,18 +188,18 @@ static char *put_middle(jsonl *j, char *at, const body *b, int64_t us, const cha
 /* NULL if the bytes are no event: ingress checked them, so the memory or the disk has changed them. */
 static char *put_event(jsonl *j, char *at, const order_event *event, bool late) {
     const body *b = event->body;
-    const vocabulary *v = ((const origin *)b->cache)->vocabulary;
+    const origin *o = b->cache;
+    const vocabulary *v = o->vocabulary;
     const wire_item *item = &b->items[event->index];
     wire_event_view view;
     if (!wire_event_rescan(b->raw + item->off, item->len, &view))
         return NULL;
-    const char *quality =
-        wire_time_quality_name(view.has_time ? TIME_QUALITY_EXPLICIT : b->entry.time_quality);
+    const char *quality = wire_time_quality_name(view.has_time ? TIME_QUALITY_EXPLICIT : o->time_quality);
     wire_props props;
     wire_span name = wire_props_begin(&props, &view);
     at = PUT_LITERAL(at, "{\"name\":");
     at = put_name(at, v, view.name, name);
-    at = put_middle(j, at, b, event->us, quality, b->entry.first_seq + event->index, late, view.context);
+    at = put_middle(j, at, b, event->us, quality, o->first_seq + event->index, late, view.context);
     wire_prop_view prop;
     for (bool first = true; wire_props_next(&props, &prop); first = false) {
         if (!first)

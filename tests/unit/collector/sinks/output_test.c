@@ -107,10 +107,10 @@ static void test_output_when_the_store_is_full_then_says_so(void **state) {
     (void)state;
     output *o = output_new((sink_store){&keep_ops, NULL}, OUTPUT_PLAIN);
     assert_int_equal(output_begin(o, 3), SINK_OK);
-    assert_non_null(output_reserve(o, 200000));
-    memset(output_reserve(o, 200000), 'x', 200000);
+    assert_non_null(output_reserve(o, 600000));
+    memset(output_reserve(o, 600000), 'x', 600000);
     full = true;
-    assert_int_equal(output_advance(o, 200000), SINK_ERR_NO_SPACE);
+    assert_int_equal(output_advance(o, 600000), SINK_ERR_NO_SPACE);
     full = false;
     output_free(o);
 }
