@@ -10,8 +10,10 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
+import waiting
 
 SOURCE = os.environ.get("WADI_SOURCE_DIR", os.path.join(os.path.dirname(__file__), "../../.."))
 DEADLINE_S = 20  # for anything that is going to happen; sanitizers are slow
@@ -20,13 +22,7 @@ OK, RETRY, REFUSED, TOO_LARGE, UNAUTHORIZED = 1, 5, 6, 7, 8
 
 
 def eventually(condition, what):
-    deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.01)
-    raise AssertionError(f"never happened: {what}")
+    return waiting.eventually(condition, what, DEADLINE_S)
 
 
 # ---- protobuf -----------------------------------------------------------------------------------

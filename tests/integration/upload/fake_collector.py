@@ -11,10 +11,14 @@ import socket
 import ssl
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
+import waiting
 
 SOURCE = os.environ["WADI_SOURCE_DIR"]
 WADI_SEND = os.environ["WADI_SEND"]
@@ -24,13 +28,7 @@ OK, REWIND, FORK, UNVERIFIED, RETRY, REFUSED, TOO_LARGE, UNAUTHORIZED = range(1,
 
 
 def eventually(condition, what):
-    deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.01)
-    raise AssertionError(f"never happened: {what}")
+    return waiting.eventually(condition, what, DEADLINE_S)
 
 
 # ---- protobuf -----------------------------------------------------------------------------------

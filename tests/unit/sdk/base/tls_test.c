@@ -1,5 +1,6 @@
 /* Both ends of base/tls over a socketpair, pumped in turn by one thread. */
 #include "sdk/src/base/tls.h"
+#include "tests/unit/sdk/base/test_certs.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -432,20 +433,12 @@ static void test_new_when_files_do_not_serve_then_says_which(void **state) {
 
 static int certs_make(void **state) {
     (void)state;
-    char command[512];
-    const char *source = getenv("WADI_SOURCE_DIR");
-    if (mkdtemp(certs) == NULL)
-        return -1;
-    snprintf(command, sizeof command, "bash '%s/tests/unit/sdk/base/make_certs.sh' %s",
-             source != NULL ? source : ".", certs);
-    return system(command);
+    return test_certs_make(certs);
 }
 
 static int certs_remove(void **state) {
     (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", certs);
-    return system(command);
+    return test_certs_remove(certs);
 }
 
 int main(void) {
