@@ -1,4 +1,5 @@
-/* test_certs: a directory of certificates, good and bad, for the tests that speak TLS; made by make_certs.sh. */
+/* test_certs: a directory of certificates, good and bad, for the tests that speak TLS; made by make_certs.sh.
+ */
 #ifndef TEST_CERTS_H
 #define TEST_CERTS_H
 
