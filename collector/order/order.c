@@ -152,7 +152,7 @@ static order_err pending_add(order *o, const pending *p) {
 
 /* ---- leaving ------------------------------------------------------------------------------------ */
 
-/* Hands o->events over and forgets the batches that have nothing left. */
+/* Hands o->events over. */
 static order_err events_leave(order *o, bool late) {
     order_err err = ORDER_OK;
     if (o->n_events > 0) {
@@ -327,7 +327,10 @@ static order_err entry_split(order *o, const journal_entry *entry, order_key mar
         if (p.body->sorted)
             order_sort_by_index(o->events, o->n_events);
     }
-    return pending_add(o, &p);
+    order_err err = pending_add(o, &p);
+    if (err != ORDER_OK)
+        body_unref(p.body);
+    return err;
 }
 
 /* An entry of which everything left at once. */

@@ -9,8 +9,8 @@
 
 #include "sdk/src/base/crc32c.h"
 
-#define CHUNK_BYTES \
-    (512u << 10) /* whole blocks at an aligned address: a store may write them without a copy */
+/* Chunks are whole blocks at an aligned address, so that a store may write them without a copy. */
+#define CHUNK_BYTES (512u << 10)
 #define ALIGN_BYTES 4096u
 #define ZSTD_LEVEL 1 /* 0.6 GB/s; level 3 saves a tenth of the bytes and takes twice the time */
 #define GZIP_LEVEL 4
