@@ -6,6 +6,8 @@
 #include "collector/collector.h"
 #include "diag.h"
 
+#define STATUS_FENCED 78 /* as in sysexits.h: the configuration of one of the two is wrong */
+
 int main(int argc, char **argv) {
     struct collector_config config;
     int status;
@@ -27,9 +29,9 @@ int main(int argc, char **argv) {
         int received;
         sigwait(&stop, &received);
         diag_info("stopping", DIAG_STR("signal", received == SIGTERM ? "SIGTERM" : "SIGINT"));
-        collector_stop(c);
+        collector_end end = collector_stop(c);
         diag_info("stopped");
-        status = EXIT_SUCCESS;
+        status = end == COLLECTOR_FENCED ? STATUS_FENCED : EXIT_SUCCESS;
     }
     config_free(&config);
     return status;

@@ -7,13 +7,23 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../toolchains/common.sh"
 
-selection=(-LE '^full$')
+# The servers and readers, while we build: what cannot be had is told, and its tests are skipped.
+servers_fill() {
+    local name
+    for name in readers kafka s3 "${full[@]}"; do
+        "$wadi_root/toolchains/servers/$name.sh" >/dev/null || warn "the tests that need $name are skipped"
+    done
+}
+
+selection=(-LE '^full$') full=()
 if [ "${1:-}" = --full ]; then
-    selection=()
+    selection=() full=(spark)
     shift
 fi
 
 "$wadi_root/toolchains/setup.sh" test
+servers_fill &
 build_tree "$wadi_release" -DWADI_TESTS=ON ${CI:+-DWADI_WERROR=ON}
+wait
 say "running the tests"
 run_ctest "$wadi_release" "${selection[@]}" "$@"

@@ -1,7 +1,8 @@
 # Every third-party library as one imported target, `dep::<name>`, so that each is looked up once.
 #
-# mbedTLS and llhttp come from the cache that toolchains/setup.sh fills (or from
-# WADI_MBEDTLS_PREFIX and WADI_LLHTTP_PREFIX), the others are the system's, by pkg-config.
+# mbedTLS, llhttp and librdkafka come from the cache that toolchains/setup.sh fills (or from
+# WADI_MBEDTLS_PREFIX, WADI_LLHTTP_PREFIX and WADI_RDKAFKA_PREFIX), the others are the system's, by
+# pkg-config.
 
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
@@ -58,6 +59,11 @@ if(WADI_COLLECTOR)
     wadi_dep_system(yaml yaml-0.1)
     wadi_cached_prefix(llhttp prefix)
     wadi_dep_archives(llhttp "${prefix}" llhttp)
+    wadi_dep_system(openssl openssl)
+    wadi_dep_system(curl libcurl) # of OpenSSL, which rdkafka brings anyway: one TLS for what we call
+    wadi_cached_prefix(rdkafka prefix)
+    wadi_dep_archives(rdkafka "${prefix}" rdkafka)
+    target_link_libraries(wadi_dep_rdkafka INTERFACE dep::openssl dep::zstd dep::zlib m ${CMAKE_DL_LIBS})
 endif()
 wadi_cached_prefix(mbedtls prefix)
 wadi_dep_archives(mbedtls "${prefix}" mbedtls mbedx509 mbedcrypto)

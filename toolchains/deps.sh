@@ -10,7 +10,7 @@
 # The directory is safe to delete, and safe to fill from two processes at once: a lock, a build in a
 # temporary directory, and a rename at the end.
 
-deps_names=(mbedtls llhttp)
+deps_names=(mbedtls llhttp rdkafka)
 
 deps_recipe() {
     (
@@ -21,11 +21,13 @@ deps_recipe() {
     ) | sha256sum | cut -c1-12
 }
 
+deps_prefix() { readlink -e "$(wadi_cache_dir)/$1.$(deps_recipe "$1")"; }
+
 # Prints name=directory for each library; fails when one is missing.
 deps_prefixes() {
     local name prefix
     for name in "${deps_names[@]}"; do
-        prefix=$(readlink -e "$(wadi_cache_dir)/$name.$(deps_recipe "$name")") || return 1
+        prefix=$(deps_prefix "$name") || return 1
         echo "$name=$prefix"
     done
 }
@@ -41,8 +43,10 @@ deps_fill() {
         rm -rf "$cache"/.fill.* # what a killed process left
         work=$(mktemp -d "$cache/.fill.XXXXXX")
         trap 'rm -rf "$work"' EXIT
-        deps_apt_init "$work"
+        say "fetching ${deps_names[*]} of Debian 13 from $(deps_mirror) (private apt configuration)"
+        deps_apt_init "$work" trixie
         for name in "${deps_names[@]}"; do
+            deps_prefix "$name" >/dev/null && continue # another build may be using it right now
             "deps_make_$name" "$work" "$work/$name"
             deps_publish "$cache" "$name" "$work/$name"
         done
@@ -81,13 +85,13 @@ deps_apt() {
         -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false "$@")
 }
 
+# deps_apt_init WORK SUITE: what deps_apt fetches from.
 deps_apt_init() {
-    local work=$1 signed='[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]' mirror
+    local work=$1 suite=$2 signed='[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]' mirror
     mirror=$(deps_mirror)
     mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
-    printf "%s $signed $mirror trixie main\n" deb deb-src >"$work/sources.list"
-    say "fetching ${deps_names[*]} of Debian 13 from $mirror (private apt configuration)"
-    deps_apt "$work" -o APT::Update::Error-Mode=any update || die "cannot read Debian 13's package lists from $mirror"
+    printf "%s $signed $mirror $suite main\n" deb deb-src >"$work/sources.list"
+    deps_apt "$work" -o APT::Update::Error-Mode=any update || die "cannot read the package lists of $suite from $mirror"
 }
 
 # mbedTLS: static, so that libwadi.so and the collector carry it, with hidden symbols.
@@ -121,4 +125,28 @@ deps_make_llhttp() {
     mv "$work/deb/usr/include" "$prefix/include"
     find "$work/deb/usr/lib" -name libllhttp.a -exec mv {} "$prefix/lib/" \;
     echo "$(dpkg-deb -f "$deb" Version) $(sha256sum "$deb" | cut -d' ' -f1)" >"$prefix/identity"
+}
+
+# librdkafka: static, and one object file that shows rd_kafka_* and nothing else, because it brings a nanopb,
+# an LZ4 and a cJSON of its own, which must not meet those of other libraries. Without Kerberos and
+# OAuth's HTTP client, which would bring Cyrus SASL, and with pthreads, which sanitizers know, not C11's
+# threads. It wants a C++ compiler only for a wrapper that we do not build: `true` passes for one.
+deps_make_rdkafka() {
+    local work=$1 prefix=$2 source
+    deps_apt "$work" source librdkafka || die "cannot fetch the source of librdkafka"
+    source=$(find "$work" -maxdepth 1 -type d -name 'librdkafka-*')
+    say "building librdkafka"
+    (
+        cd "$source"
+        export CXX=true CFLAGS='-fPIC -ffunction-sections -fdata-sections'
+        quietly "$work/log" ./configure --prefix="$prefix" --disable-debug-symbols --disable-c11threads \
+            --disable-gssapi --disable-curl --disable-lz4-ext --disable-syslog
+    ) || die "cannot configure librdkafka"
+    quietly "$work/log" make -C "$source/src" -j "$(nproc)" librdkafka.a || die "cannot build librdkafka"
+    ld -r -o "$work/rdkafka.o" --whole-archive "$source/src/librdkafka.a"
+    objcopy --wildcard --keep-global-symbol='rd_kafka_*' "$work/rdkafka.o"
+    mkdir -p "$prefix/include" "$prefix/lib"
+    cp "$source/src/rdkafka.h" "$prefix/include/"
+    ar rcs "$prefix/lib/librdkafka.a" "$work/rdkafka.o"
+    echo "${source##*-} $(sha256sum "$work"/librdkafka_*.dsc | cut -d' ' -f1)" >"$prefix/identity"
 }

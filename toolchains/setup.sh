@@ -2,19 +2,22 @@
 # Sets a bare Debian 12 or 13 up: packages by apt, and the few libraries that come from Debian 13
 # into a cache of our own (deps.sh). A second run finds everything there and takes no time.
 #
-#   toolchains/setup.sh [build|test|ci]   what quickstart needs (default) | + the tests | + .ci/run
-#   toolchains/setup.sh --prefixes        prints name=directory of each cached library, for CMake
+#   toolchains/setup.sh [build|servers|test|ci]
+#       what quickstart needs (default) | + real servers, for examples | + the tests | + .ci/run
+#   toolchains/setup.sh --prefixes      prints name=directory of each cached library, for CMake
 set -euo pipefail
 toolchains=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$toolchains/common.sh"
 . "$toolchains/deps.sh"
 
 packages_build=(
-    gcc libc6-dev cmake ninja-build pkgconf python3 dpkg-dev openssl zstd
+    gcc libc6-dev make cmake ninja-build pkgconf python3 dpkg-dev openssl zstd
     nanopb libnanopb-dev liblmdb-dev libc-ares-dev libzmq3-dev libevent-dev
-    libyaml-dev libjansson-dev libzstd-dev zlib1g-dev
+    libyaml-dev libjansson-dev libzstd-dev zlib1g-dev libssl-dev
+    libcurl4-openssl-dev ca-certificates
 )
-packages_test=(g++ libcmocka-dev curl strace valgrind xfsprogs e2fsprogs mount)
+packages_servers=(curl python3-venv default-jre-headless maven) # toolchains/servers
+packages_test=("${packages_servers[@]}" g++ libcmocka-dev strace valgrind xfsprogs e2fsprogs mount)
 packages_ci=(git clang clang-tidy clang-format libclang-rt-dev cppcheck shellcheck debootstrap)
 
 # The packages of a profile that are not installed yet.
@@ -47,9 +50,10 @@ main() {
             return
             ;;
         build) packages_install "${packages_build[@]}" ;;
+        servers) packages_install "${packages_build[@]}" "${packages_servers[@]}" ;;
         test) packages_install "${packages_build[@]}" "${packages_test[@]}" ;;
         ci) packages_install "${packages_build[@]}" "${packages_test[@]}" "${packages_ci[@]}" ;;
-        *) die "usage: $0 [build|test|ci|--prefixes]" ;;
+        *) die "usage: $0 [build|servers|test|ci|--prefixes]" ;;
     esac
     deps_fill
 }

@@ -54,6 +54,17 @@ function(wadi_nanopb name)
     target_link_libraries(${name} PUBLIC dep::nanopb)
 endfunction()
 
+# wadi_embedded_text(SOURCE file HEADER header SYMBOL name OUTPUT file.c): the text of an ASCII file as the
+# C array that the header declares, terminated.
+function(wadi_embedded_text)
+    cmake_parse_arguments(PARSE_ARGV 0 arg "" "SOURCE;HEADER;SYMBOL;OUTPUT" "")
+    set(script "${PROJECT_SOURCE_DIR}/toolchains/embedded_text.cmake")
+    add_custom_command(OUTPUT "${arg_OUTPUT}"
+        COMMAND "${CMAKE_COMMAND}" "-DSOURCE=${arg_SOURCE}" "-DHEADER=${arg_HEADER}" "-DSYMBOL=${arg_SYMBOL}"
+            "-DOUTPUT=${arg_OUTPUT}" -P "${script}"
+        DEPENDS "${arg_SOURCE}" "${script}" VERBATIM)
+endfunction()
+
 # What every test runs with. A test that cannot run here exits with 77 and says why.
 function(wadi_test_setup name labels timeout)
     if(NOT timeout)

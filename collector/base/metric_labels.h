@@ -48,17 +48,41 @@
     X(SINK_ERROR, ENCODE, "encode")         \
     X(SINK_ERROR, CHECKPOINT, "checkpoint") \
     X(SINK_ERROR, JOURNAL, "journal")       \
-    X(SINK_ERROR, BUSY, "busy")
+    X(SINK_ERROR, BUSY, "busy")             \
+    X(SINK_ERROR, FENCED, "fenced")
+
+#define METRIC_VALUES_S3_RESULT(X)             \
+    X(S3_RESULT, OK, "ok")                     \
+    X(S3_RESULT, ABSENT, "absent")             \
+    X(S3_RESULT, CONFLICT, "conflict")         \
+    X(S3_RESULT, REFUSED, "refused")           \
+    X(S3_RESULT, SLOW_DOWN, "slow_down")       \
+    X(S3_RESULT, SERVER_ERROR, "server_error") \
+    X(S3_RESULT, NETWORK, "network")
+
+#define METRIC_VALUES_DEAD_LETTER(X)       \
+    X(DEAD_LETTER, TOO_LARGE, "too_large") \
+    X(DEAD_LETTER, REFUSED, "refused")
+
+#define METRIC_VALUES_TRANSACTION(X)       \
+    X(TRANSACTION, COMMITTED, "committed") \
+    X(TRANSACTION, ABORTED, "aborted")     \
+    X(TRANSACTION, REFUSED, "refused")     \
+    X(TRANSACTION, FENCED, "fenced")       \
+    X(TRANSACTION, UNKNOWN, "unknown")
 
 /* Every label with a fixed list, and the name it is shown by. Two more are filled at start:
  * VERSION, by metrics_version_set, and SINK, by metrics_sink_add. */
-#define METRIC_LABELS(X)    \
-    X(PROTOCOL, "protocol") \
-    X(CODE, "code")         \
-    X(RETRY_CODE, "code")   \
-    X(DROP, "reason")       \
-    X(CONFLICT, "status")   \
-    X(SINK_ERROR, "reason")
+#define METRIC_LABELS(X)     \
+    X(PROTOCOL, "protocol")  \
+    X(CODE, "code")          \
+    X(RETRY_CODE, "code")    \
+    X(DROP, "reason")        \
+    X(CONFLICT, "status")    \
+    X(SINK_ERROR, "reason")  \
+    X(S3_RESULT, "result")   \
+    X(DEAD_LETTER, "reason") \
+    X(TRANSACTION, "result")
 
 #define METRIC_VALUE_ENUMERATOR(label, name, text) METRIC_##label##_##name,
 #define METRIC_LABEL_ENUM(label, shown) \

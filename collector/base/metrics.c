@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum metric_type { COUNTER, GAUGE, HISTOGRAM_LATENCY, HISTOGRAM_AGE };
+enum metric_type { COUNTER, GAUGE, HISTOGRAM_LATENCY, HISTOGRAM_AGE, HISTOGRAM_BYTES };
 enum metric_unit { COUNT, SECONDS };
 
 enum label_id {
@@ -20,21 +20,27 @@ enum label_id {
 
 enum { BUCKETS = 16 };
 
-static const uint64_t buckets_us[][BUCKETS] = {
+/* In the metric's unit: microseconds, or what is counted. */
+static const uint64_t buckets[][BUCKETS] = {
     [HISTOGRAM_LATENCY] = {100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000,
                            1000000, 2500000, 5000000, 10000000},
     [HISTOGRAM_AGE] = {100000, 250000, 500000, 1000000, 2000000, 5000000, 10000000, 30000000, 60000000,
                        300000000, 1800000000, 7200000000, 43200000000, 86400000000, 604800000000,
                        7776000000000},
+    [HISTOGRAM_BYTES] = {UINT64_C(1) << 10, UINT64_C(1) << 12, UINT64_C(1) << 14, UINT64_C(1) << 16,
+                         UINT64_C(1) << 18, UINT64_C(1) << 20, UINT64_C(1) << 21, UINT64_C(1) << 22,
+                         UINT64_C(1) << 23, UINT64_C(1) << 24, UINT64_C(1) << 25, UINT64_C(1) << 26,
+                         UINT64_C(1) << 27, UINT64_C(1) << 28, UINT64_C(1) << 30, UINT64_C(1) << 32},
 };
 
-/* A histogram's cells: its buckets, the one above them all, and the sum in microseconds. */
+/* A histogram's cells: its buckets, the one above them all, and the sum. */
 enum {
     CELLS_COUNTER = 1,
     CELLS_GAUGE = 1,
     CELL_SUM = BUCKETS + 1,
     CELLS_HISTOGRAM_LATENCY = BUCKETS + 2,
-    CELLS_HISTOGRAM_AGE = BUCKETS + 2
+    CELLS_HISTOGRAM_AGE = BUCKETS + 2,
+    CELLS_HISTOGRAM_BYTES = BUCKETS + 2
 };
 
 static struct {
@@ -100,9 +106,7 @@ static struct label_list label_of(enum label_id id) {
     return (struct label_list){0};
 }
 
-static bool is_histogram(const struct metric *m) {
-    return m->type == HISTOGRAM_LATENCY || m->type == HISTOGRAM_AGE;
-}
+static bool is_histogram(const struct metric *m) { return m->type != COUNTER && m->type != GAUGE; }
 
 static _Atomic uint64_t *series_of(enum metric_id id, unsigned index) {
     assert(id < METRIC_ID_COUNT && index < metrics[id].series_max);
@@ -139,15 +143,15 @@ void metric_move(enum metric_id id, unsigned index, int64_t by) {
     cell_add(series_of(id, index), (uint64_t)by);
 }
 
-void metric_observe_us(enum metric_id id, unsigned index, uint64_t us) {
+void metric_observe(enum metric_id id, unsigned index, uint64_t value) {
     assert(is_histogram(&metrics[id]));
     _Atomic uint64_t *series = series_of(id, index);
-    const uint64_t *bounds = buckets_us[metrics[id].type];
+    const uint64_t *bounds = buckets[metrics[id].type];
     unsigned bucket = 0;
-    while (bucket < BUCKETS && us > bounds[bucket])
+    while (bucket < BUCKETS && value > bounds[bucket])
         bucket++;
     cell_add(&series[bucket], 1);
-    cell_add(&series[CELL_SUM], us);
+    cell_add(&series[CELL_SUM], value);
 }
 
 int64_t metric_get(enum metric_id id, unsigned index) {
@@ -186,6 +190,15 @@ static void seconds_put(struct text *out, int64_t us) {
     text_printf(out, "%s%" PRIu64 ".%06" PRIu64, us < 0 ? "-" : "", magnitude / 1000000, magnitude % 1000000);
 }
 
+static void value_put(struct text *out, const struct metric *m, uint64_t value) {
+    if (m->unit == SECONDS)
+        seconds_put(out, (int64_t)value);
+    else if (m->type == GAUGE)
+        text_printf(out, "%" PRId64, (int64_t)value);
+    else
+        text_printf(out, "%" PRIu64, value);
+}
+
 static void scalar_render(struct text *out, const struct metric *m, const char *labels,
                           _Atomic uint64_t *series) {
     uint64_t value = cell_load(series);
@@ -193,12 +206,7 @@ static void scalar_render(struct text *out, const struct metric *m, const char *
     if (*labels)
         text_printf(out, "{%s}", labels);
     text_put(out, " ");
-    if (m->unit == SECONDS)
-        seconds_put(out, (int64_t)value);
-    else if (m->type == GAUGE)
-        text_printf(out, "%" PRId64, (int64_t)value);
-    else
-        text_printf(out, "%" PRIu64, value);
+    value_put(out, m, value);
     text_put(out, "\n");
 }
 
@@ -208,21 +216,21 @@ static void histogram_render(struct text *out, const struct metric *m, const cha
     uint64_t count = 0;
     for (unsigned i = 0; i < BUCKETS; i++) {
         count += cell_load(&series[i]);
-        text_printf(out, "%s_bucket{%s%sle=\"%g\"} %" PRIu64 "\n", m->name, labels, comma,
-                    (double)buckets_us[m->type][i] / 1e6, count);
+        text_printf(out, "%s_bucket{%s%sle=\"%.10g\"} %" PRIu64 "\n", m->name, labels, comma,
+                    (double)buckets[m->type][i] / (m->unit == SECONDS ? 1e6 : 1), count);
     }
     count += cell_load(&series[BUCKETS]);
     text_printf(out, "%s_bucket{%s%sle=\"+Inf\"} %" PRIu64 "\n", m->name, labels, comma, count);
     const char *open = *labels ? "{" : "", *close = *labels ? "}" : "";
     text_printf(out, "%s_sum%s%s%s ", m->name, open, labels, close);
-    seconds_put(out, (int64_t)cell_load(&series[CELL_SUM]));
+    value_put(out, m, cell_load(&series[CELL_SUM]));
     text_printf(out, "\n%s_count%s%s%s %" PRIu64 "\n", m->name, open, labels, close, count);
 }
 
 static void metric_render(struct text *out, enum metric_id id) {
     const struct metric *m = &metrics[id];
     struct label_list first = label_of(m->labels[0]), second = label_of(m->labels[1]);
-    static const char *const type_names[] = {"counter", "gauge", "histogram", "histogram"};
+    static const char *const type_names[] = {"counter", "gauge", "histogram", "histogram", "histogram"};
     text_printf(out, "# HELP %s %s\n# TYPE %s %s\n", m->name, m->help, m->name, type_names[m->type]);
     for (unsigned i = 0; i < first.count; i++)
         for (unsigned j = 0; j < second.count; j++) {

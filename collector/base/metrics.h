@@ -35,8 +35,8 @@ void metric_add(enum metric_id id, unsigned index, uint64_t n);
 void metric_set(enum metric_id id, unsigned index, int64_t value);
 void metric_move(enum metric_id id, unsigned index, int64_t by);
 
-/* Histograms of time. */
-void metric_observe_us(enum metric_id id, unsigned index, uint64_t us);
+/* Histograms; microseconds where the unit is SECONDS. */
+void metric_observe(enum metric_id id, unsigned index, uint64_t value);
 
 /* What a counter or gauge holds now: for the status page and tests. */
 int64_t metric_get(enum metric_id id, unsigned index);

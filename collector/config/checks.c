@@ -1,11 +1,14 @@
 #include "checks.h"
 
 #include <string.h>
+#include <strings.h>
 
-/* Adds an error on `path` of the object, unless its own value was faulty. Where the file does not have
- * it, the error stands at the `other` setting, without which there would be none. */
-static void setting_wrong(struct walk *walk, const struct option_table *table, const void *object,
-                          const char *label, const char *path, const char *other, const char *message) {
+#include "kafka_checks.h"
+#include "parquet/columns.h"
+#include "s3/address.h"
+
+void check_wrong(struct walk *walk, const struct option_table *table, const void *object, const char *label,
+                 const char *path, const char *other, const char *message) {
     const struct walk_note *note = walk_find(walk, table, object, path);
     const struct walk_note *other_note = other ? walk_find(walk, table, object, other) : NULL;
     if ((note && !note->good) || (other_note && !other_note->good))
@@ -19,7 +22,7 @@ static void setting_wrong(struct walk *walk, const struct option_table *table, c
 }
 
 static void root_wrong(struct walk *walk, const char *path, const char *other, const char *message) {
-    setting_wrong(walk, &option_root, walk->config, "", path, other, message);
+    check_wrong(walk, &option_root, walk->config, "", path, other, message);
 }
 
 static void tenancy_check(struct walk *walk) {
@@ -65,10 +68,52 @@ static void api_keys_check(struct walk *walk) {
             if (memcmp(keys[i].sha256, keys[j].sha256, sizeof keys[i].sha256) == 0) {
                 char label[64];
                 snprintf(label, sizeof label, "auth.api_keys[%zu].", i);
-                setting_wrong(walk, list->element, &keys[i], label, "sha256", NULL,
-                              "the same key stands here twice");
+                check_wrong(walk, list->element, &keys[i], label, "sha256", NULL,
+                            "the same key stands here twice");
                 break;
             }
+}
+
+static void s3_check(struct walk *walk, const struct option_table *table, const struct config_sink *sink,
+                     const char *label) {
+    const char *fault = sink->s3.endpoint ? s3_endpoint_fault(sink->s3.endpoint) : NULL;
+    if (fault)
+        check_wrong(walk, table, sink, label, "s3.endpoint", NULL, fault);
+    fault = sink->s3.bucket ? s3_bucket_fault(sink->s3.bucket) : NULL;
+    if (fault)
+        check_wrong(walk, table, sink, label, "s3.bucket", NULL, fault);
+    fault = sink->s3.prefix ? s3_prefix_fault(sink->s3.prefix) : NULL;
+    if (fault)
+        check_wrong(walk, table, sink, label, "s3.prefix", NULL, fault);
+    if (!sink->s3.access_key_id != !sink->s3.secret_access_key)
+        check_wrong(walk, table, sink, label,
+                    sink->s3.access_key_id ? "s3.access_key_id" : "s3.secret_access_key", NULL,
+                    "is nothing without the other: access_key_id and secret_access_key");
+}
+
+/* NULL: the i-th column can be. */
+static const char *column_refusal(const struct config_sink *sink, size_t i) {
+    const struct config_pair *columns = sink->parquet.columns;
+    column_type type;
+    if (!parquet_column_type(columns[i].value, &type))
+        return "types are string, int64, double and bool";
+    for (size_t j = 0; j < i; j++)
+        if (strcasecmp(columns[i].key, columns[j].key) == 0)
+            return "two columns of this name, for readers to whom large and small letters are alike";
+    return parquet_column_refusal(columns[i].key);
+}
+
+static void parquet_check(struct walk *walk, const struct option_table *table, const struct config_sink *sink,
+                          const char *label) {
+    if (sink->parquet.columns_count > 0 && sink->format != CONFIG_FORMAT_PARQUET)
+        check_wrong(walk, table, sink, label, "parquet.columns", "format", "is only for `format: parquet`");
+    for (size_t i = 0; i < sink->parquet.columns_count; i++) {
+        const char *why = column_refusal(sink, i);
+        char message[512];
+        snprintf(message, sizeof message, "%s: %s", sink->parquet.columns[i].key, why ? why : "");
+        if (why)
+            check_wrong(walk, table, sink, label, "parquet.columns", NULL, message);
+    }
 }
 
 static void sink_check(struct walk *walk, const struct option_table *table, size_t i) {
@@ -77,14 +122,16 @@ static void sink_check(struct walk *walk, const struct option_table *table, size
     snprintf(label, sizeof label, "sinks[%zu].", i);
     for (size_t j = 0; j < i; j++)
         if (sinks[i].name && sinks[j].name && strcmp(sinks[i].name, sinks[j].name) == 0)
-            setting_wrong(walk, table, &sinks[i], label, "name", NULL, "another sink has this name");
-    if (sinks[i].type != CONFIG_SINK_FILE)
-        setting_wrong(walk, table, &sinks[i], label, "type", NULL, "is not built in yet; `file` is");
-    else if (!sinks[i].path)
-        setting_wrong(walk, table, &sinks[i], label, "path", "type", "is needed by a sink of type file");
+            check_wrong(walk, table, &sinks[i], label, "name", NULL, "another sink has this name");
+    if (sinks[i].type == CONFIG_SINK_KAFKA)
+        kafka_check(walk, table, i, label);
+    if (sinks[i].type == CONFIG_SINK_S3)
+        s3_check(walk, table, &sinks[i], label);
+    if (sinks[i].type == CONFIG_SINK_FILE && !sinks[i].path)
+        check_wrong(walk, table, &sinks[i], label, "path", "type", "is needed by a sink of type file");
+    parquet_check(walk, table, &sinks[i], label);
     if (sinks[i].on_full != CONFIG_ON_FULL_BLOCK)
-        setting_wrong(walk, table, &sinks[i], label, "on_full", NULL,
-                      "`gap` is not built in yet; `block` is");
+        check_wrong(walk, table, &sinks[i], label, "on_full", NULL, "`gap` is not built in yet; `block` is");
 }
 
 void checks_run(struct walk *walk) {

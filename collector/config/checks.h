@@ -8,4 +8,10 @@
  * Settings that are faulty in themselves are left out: they have their error. */
 void checks_run(struct walk *walk);
 
+/* For checks of one type of sink. Adds an error on `path` of the object, unless its own value was faulty.
+ * Where the file does not have it, the error stands at the `other` setting, without which there would be
+ * none. */
+void check_wrong(struct walk *walk, const struct option_table *table, const void *object, const char *label,
+                 const char *path, const char *other, const char *message);
+
 #endif

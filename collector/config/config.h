@@ -12,14 +12,49 @@
 /* A duration that is never over. */
 #define CONFIG_NEVER UINT64_MAX
 
-enum { CONFIG_SINKS_MAX = 16, CONFIG_API_KEYS_MAX = 4096, CONFIG_FILE_BYTES_MAX = 4 << 20 };
+enum {
+    CONFIG_SINKS_MAX = 16,
+    CONFIG_API_KEYS_MAX = 4096,
+    CONFIG_PARQUET_COLUMNS_MAX = 64,
+    CONFIG_FILE_BYTES_MAX = 4 << 20
+};
 
 enum config_client_auth { CONFIG_CLIENT_AUTH_NONE, CONFIG_CLIENT_AUTH_REQUIRED };
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
 enum config_sink_type { CONFIG_SINK_FILE, CONFIG_SINK_S3, CONFIG_SINK_KAFKA };
-enum config_format { CONFIG_FORMAT_JSONL };
+enum config_format { CONFIG_FORMAT_JSONL, CONFIG_FORMAT_RECORD, CONFIG_FORMAT_PARQUET };
 enum config_compression { CONFIG_COMPRESSION_ZSTD, CONFIG_COMPRESSION_GZIP, CONFIG_COMPRESSION_NONE };
+enum config_s3_addressing { CONFIG_S3_PATH, CONFIG_S3_VIRTUAL };
+enum config_s3_conditional {
+    CONFIG_S3_CONDITIONAL_AUTO,
+    CONFIG_S3_CONDITIONAL_ON,
+    CONFIG_S3_CONDITIONAL_OFF
+};
+enum config_s3_payload { CONFIG_S3_PAYLOAD_AUTO, CONFIG_S3_PAYLOAD_SIGNED };
+enum config_switch { CONFIG_FALSE, CONFIG_TRUE };
+enum config_kafka_compression {
+    CONFIG_KAFKA_LZ4,
+    CONFIG_KAFKA_ZSTD,
+    CONFIG_KAFKA_GZIP,
+    CONFIG_KAFKA_SNAPPY,
+    CONFIG_KAFKA_NONE
+};
+enum config_sasl {
+    CONFIG_SASL_NONE,
+    CONFIG_SASL_PLAIN,
+    CONFIG_SASL_SCRAM_SHA_256,
+    CONFIG_SASL_SCRAM_SHA_512
+};
+enum config_on_refused { CONFIG_ON_REFUSED_RETRY, CONFIG_ON_REFUSED_DEAD_LETTER };
 enum config_on_full { CONFIG_ON_FULL_BLOCK, CONFIG_ON_FULL_GAP };
+
+/* An entry of a list of texts, and of a map. */
+struct config_text {
+    char *text;
+};
+struct config_pair {
+    char *key, *value;
+};
 
 struct config_api_key {
     char *tenant;
@@ -36,7 +71,58 @@ struct config_sink {
     uint64_t max_pending_bytes;
     uint64_t roll_bytes;
     uint64_t roll_interval_us;
+    uint64_t late_roll_interval_us;
     enum config_on_full on_full;
+    struct {
+        struct config_pair *columns; /* property and type, as parquet_column_type knows them */
+        size_t columns_count;
+    } parquet;
+    struct {
+        char *endpoint; /* NULL: Amazon's of the region */
+        char *bucket;
+        char *prefix; /* NULL: none */
+        char *region;
+        enum config_s3_addressing addressing;
+        char *access_key_id, *secret_access_key, *session_token; /* NULL: looked for elsewhere */
+        char *credentials_file, *profile;
+        char *ca_file; /* NULL: the system's authorities */
+        uint64_t part_bytes;
+        uint64_t parallel_parts;
+        enum config_s3_conditional conditional_writes;
+        enum config_s3_payload payload;
+    } s3;
+    struct {
+        char *brokers;
+        char *topic;
+        char *late_topic;            /* NULL: topic */
+        char *transactional_id;      /* NULL: <id>-<name> */
+        char *checkpoint_topic;      /* NULL: _wadi.checkpoint.<transactional id> */
+        struct config_text *headers; /* none: all of them */
+        size_t headers_count;
+        enum config_switch create_topics;
+        uint64_t partitions; /* 0: the broker's default, as of the next */
+        uint64_t replication_factor;
+        enum config_kafka_compression compression;
+        struct {
+            char *path; /* NULL: none */
+        } dead_letter;
+        enum config_on_refused on_refused;
+        struct {
+            enum config_switch enabled;
+            char *ca_file, *cert_file, *key_file; /* NULL: the system's authorities, no certificate */
+        } tls;
+        struct {
+            enum config_sasl mechanism;
+            char *username, *password;
+        } sasl;
+        struct {
+            char *url; /* NULL: none */
+            char *ca_file, *username, *password;
+        } schema_registry;
+        uint64_t buffer_bytes;
+        struct config_pair *rdkafka;
+        size_t rdkafka_count;
+    } kafka;
 };
 
 struct collector_config {

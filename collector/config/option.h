@@ -19,7 +19,9 @@ enum option_type {
     OPTION_SIZE,     /* uint64_t, bytes */
     OPTION_ENUM,     /* int-sized enum: the index into `values` */
     OPTION_SHA256,   /* uint8_t[32] */
-    OPTION_LIST      /* pointer, owned, to `element` objects, and a size_t count */
+    OPTION_LIST,     /* pointer, owned, to `element` objects, and a size_t count */
+    OPTION_TEXTS,    /* the same of struct config_text: a list of texts */
+    OPTION_MAP       /* the same of struct config_pair: `key: value` with keys that are not ours */
 };
 
 enum option_flags {
@@ -33,7 +35,7 @@ enum option_flags {
 struct option_table;
 
 struct option_spec {
-    const char *path; /* `section.key`, or `key` */
+    const char *path; /* `key`, `section.key`, `section.section.key` */
     enum option_type type;
     unsigned flags;
     size_t offset, count_offset; /* of the field in its object; the count is a list's */
@@ -52,6 +54,14 @@ struct option_table {
 
 /* The whole configuration: its objects are struct collector_config. */
 extern const struct option_table option_root;
+
+/* The elements of texts and maps. */
+extern const struct option_table option_text_table, option_pair_table;
+
+/* A section whose name is a choice of the table's `type` is only for objects of that type: the index of the
+ * choice; -1: for all. */
+int option_only_for(const struct option_table *table, const struct option_spec *option);
+bool option_applies(const struct option_table *table, const struct option_spec *option, const void *object);
 
 /* The option of the table with this path, or NULL. */
 const struct option_spec *option_find(const struct option_table *table, const char *path);
@@ -76,10 +86,13 @@ const char *option_type_name(const struct option_spec *option);
 /* Whether its field is a char * that the object owns. */
 bool option_is_string(const struct option_spec *option);
 
+/* Whether its field is a pointer and a count: a list, texts, or a map. */
+bool option_is_list(const struct option_spec *option);
+
 /* Releases every field of an object and zeroes it. */
 void option_object_fini(const struct option_table *table, void *object);
 
-/* A list's field. */
+/* The field of a list, texts, or a map. */
 void *option_list_items(const struct option_spec *option, const void *object, size_t *ret_count);
 void option_list_set(const struct option_spec *option, void *object, void *items, size_t count);
 

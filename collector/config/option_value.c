@@ -102,7 +102,7 @@ void option_range_format(const struct option_spec *option, struct text *out) {
     ranged_format(option, option->most, out);
     if (option_is_string(option))
         text_put(out, " bytes");
-    if (option->type == OPTION_LIST)
+    if (option_is_list(option))
         text_put(out, " entries");
     if (option->flags & OPTION_OR_ZERO)
         text_put(out, ", or 0");
@@ -295,6 +295,10 @@ const char *option_type_name(const struct option_spec *option) {
         return "hash";
     case OPTION_LIST:
         return "list";
+    case OPTION_TEXTS:
+        return "list of texts";
+    case OPTION_MAP:
+        return "map";
     }
     return "";
 }

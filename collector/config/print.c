@@ -7,16 +7,15 @@
 
 /* ---- the effective configuration ---- */
 
+enum { INDENT_BYTES = 64 };
+
 static void table_print(const struct option_table *table, const void *object, const char *indent,
                         struct text *out);
 
-static void list_print(const struct option_spec *option, const void *object, const char *key,
-                       const char *indent, struct text *out) {
-    size_t count;
-    const char *items = option_list_items(option, object, &count);
-    char deeper[32];
+static void list_print(const struct option_spec *option, const char *items, size_t count, const char *indent,
+                       struct text *out) {
+    char deeper[INDENT_BYTES];
     snprintf(deeper, sizeof deeper, "%s    ", indent);
-    text_printf(out, "%s%s:%s\n", indent, key, count == 0 ? " []" : "");
     for (size_t i = 0; i < count; i++) {
         size_t start = out->length;
         table_print(option->element, items + i * option->element->object_bytes, deeper, out);
@@ -26,10 +25,51 @@ static void list_print(const struct option_spec *option, const void *object, con
     }
 }
 
+/* The keys are another program's: what its manual calls so is not to be shown. */
+static bool key_is_secret(const char *key) {
+    static const char *const words[] = {"password", "secret", "token", "pem", "oauthbearer.config"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strstr(key, words[i]))
+            return true;
+    return false;
+}
+
+static void map_print(const struct option_spec *option, const struct config_pair *pairs, size_t count,
+                      const char *indent, struct text *out) {
+    const struct option_spec *parts = option->element->options;
+    for (size_t i = 0; i < count; i++) {
+        text_printf(out, "%s  ", indent);
+        option_format(&parts[0], &pairs[i], out);
+        text_put(out, ": ");
+        if (key_is_secret(pairs[i].key))
+            text_put(out, "\"redacted\"");
+        else
+            option_format(&parts[1], &pairs[i], out);
+        text_put(out, "\n");
+    }
+}
+
+static void several_print(const struct option_spec *option, const void *object, const char *key,
+                          const char *indent, struct text *out) {
+    size_t count;
+    const void *items = option_list_items(option, object, &count);
+    bool map = option->type == OPTION_MAP;
+    text_printf(out, "%s%s:%s\n", indent, key, count > 0 ? "" : map ? " {}" : " []");
+    if (map)
+        map_print(option, items, count, indent, out);
+    else if (option->type == OPTION_LIST)
+        list_print(option, items, count, indent, out);
+    for (size_t i = 0; option->type == OPTION_TEXTS && i < count; i++) {
+        text_printf(out, "%s  - ", indent);
+        option_format(option->element->options, (const struct config_text *)items + i, out);
+        text_put(out, "\n");
+    }
+}
+
 static void option_print(const struct option_spec *option, const void *object, const char *key,
                          const char *indent, struct text *out) {
-    if (option->type == OPTION_LIST) {
-        list_print(option, object, key, indent, out);
+    if (option_is_list(option)) {
+        several_print(option, object, key, indent, out);
     } else if (option_has_value(option, object)) {
         text_printf(out, "%s%s: ", indent, key);
         option_format(option, object, out);
@@ -37,26 +77,45 @@ static void option_print(const struct option_spec *option, const void *object, c
     }
 }
 
+/* One past the options behind `from` that are in the same section; their paths begin at `skip`. */
+static size_t section_end(const struct option_table *table, size_t from, size_t skip) {
+    const char *path = table->options[from].path;
+    size_t length = skip + strcspn(path + skip, ".") + 1, end = from + 1;
+    while (end < table->count && strncmp(table->options[end].path, path, length) == 0)
+        end++;
+    return end;
+}
+
+/* The options from … to-1, without the first `skip` bytes of their paths. Recursion as deep as sections are.
+ */
+static void options_print(const struct option_table *table, size_t from, size_t to, size_t skip,
+                          const void *object, const char *indent, struct text *out) {
+    while (from < to) {
+        const struct option_spec *option = &table->options[from];
+        const char *path = option->path + skip;
+        size_t length = strcspn(path, "."), end = from + 1, start = out->length;
+        if (path[length] == '\0') {
+            if (option_applies(table, option, object))
+                option_print(option, object, path, indent, out);
+        } else {
+            char deeper[INDENT_BYTES];
+            snprintf(deeper, sizeof deeper, "%s  ", indent);
+            end = section_end(table, from, skip);
+            text_printf(out, "%s%.*s:\n", indent, (int)length, path);
+            size_t headed = out->length;
+            options_print(table, from, end, skip + length + 1, object, deeper, out);
+            if (out->length == headed) { /* nothing in it */
+                out->length = start;
+                out->data[start] = '\0';
+            }
+        }
+        from = end;
+    }
+}
+
 static void table_print(const struct option_table *table, const void *object, const char *indent,
                         struct text *out) {
-    const char *section = "";
-    size_t section_length = 0;
-    char deeper[32];
-    snprintf(deeper, sizeof deeper, "%s  ", indent);
-    for (size_t i = 0; i < table->count; i++) {
-        const struct option_spec *option = &table->options[i];
-        const char *dot = strchr(option->path, '.');
-        if (!dot) {
-            option_print(option, object, option->path, indent, out);
-            continue;
-        }
-        size_t length = (size_t)(dot - option->path);
-        if (length != section_length || strncmp(section, option->path, length) != 0)
-            text_printf(out, "%s%.*s:\n", indent, (int)length, option->path);
-        section = option->path;
-        section_length = length;
-        option_print(option, object, dot + 1, deeper, out);
-    }
+    options_print(table, 0, table->count, 0, object, indent, out);
 }
 
 void config_print(const struct collector_config *config, struct text *out) {

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LABEL_BYTES = 128, COMPONENT_BYTES = 64, SIBLINGS_MAX = 64, KEYS_MAX = 256, NOTES_FIRST = 64 };
+enum { LABEL_BYTES = 128, COMPONENT_BYTES = 64, SIBLINGS_MAX = 128, KEYS_MAX = 256, NOTES_FIRST = 64 };
 
 /* A mapping of the file and the part of a table that it may fill in. */
 struct level {
@@ -129,13 +129,34 @@ static void defaults_fill(struct walk *walk, const struct option_table *table, v
     }
 }
 
-static void required_check(struct walk *walk, const struct level *level, struct tree_place place) {
+static void required_check(struct walk *walk, const struct level *level, const struct option_spec *option,
+                           struct tree_place place) {
+    char label[LABEL_BYTES + COMPONENT_BYTES];
+    snprintf(label, sizeof label, "%s%s", level->label, option->path);
+    if ((option->flags & OPTION_REQUIRED) && !note_find(walk, option, level->object))
+        errors_add(walk->errors, place, label, "is missing, and has no default");
+}
+
+static void foreign_check(struct walk *walk, const struct level *level, const struct option_spec *option) {
+    const struct walk_note *note = note_find(walk, option, level->object);
+    char label[LABEL_BYTES + COMPONENT_BYTES];
+    snprintf(label, sizeof label, "%s%s", level->label, option->path);
+    if (note)
+        errors_add(walk->errors, note->place, label, "is only for type %.*s", (int)strcspn(option->path, "."),
+                   option->path);
+}
+
+static void object_check(struct walk *walk, const struct level *level, struct tree_place place) {
+    const struct walk_note *type = walk_find(walk, level->table, level->object, "type");
+    bool typed = type && type->good;
     for (size_t i = 0; i < level->table->count; i++) {
         const struct option_spec *option = &level->table->options[i];
-        char label[LABEL_BYTES + COMPONENT_BYTES];
-        snprintf(label, sizeof label, "%s%s", level->label, option->path);
-        if ((option->flags & OPTION_REQUIRED) && !note_find(walk, option, level->object))
-            errors_add(walk->errors, place, label, "is missing, and has no default");
+        if (option_only_for(level->table, option) >= 0 && !typed)
+            continue; /* nobody knows what it needs */
+        if (option_applies(level->table, option, level->object))
+            required_check(walk, level, option, place);
+        else
+            foreign_check(walk, level, option);
     }
 }
 
@@ -163,15 +184,69 @@ static void object_take(struct walk *walk, const struct level *level, tree_node 
     if (!is_walkable(walk, level, node))
         return;
     walk_mapping(walk, level, node);
-    required_check(walk, level, tree_place_of(walk->tree, node));
+    object_check(walk, level, tree_place_of(walk->tree, node));
+}
+
+/* Whether an earlier pair has the same key, and its line. */
+static bool key_repeats(struct walk *walk, tree_node mapping, size_t i, const char *key, size_t *ret_line) {
+    for (size_t j = 0; j < i; j++) {
+        tree_node other, value;
+        tree_pair(walk->tree, mapping, j, &other, &value);
+        const char *text = tree_text(walk->tree, other);
+        if (text && strcmp(text, key) == 0) {
+            *ret_line = tree_place_of(walk->tree, other).line;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The pair's key; NULL, with its error, when it has none of its own. */
+static const char *pair_key(struct walk *walk, tree_node mapping, size_t i, tree_node key_node) {
+    size_t line;
+    const char *key = tree_text(walk->tree, key_node);
+    if (!key) {
+        errors_add(walk->errors, tree_place_of(walk->tree, key_node), "key",
+                   "expected the name of a setting");
+        return NULL;
+    }
+    if (!key_repeats(walk, mapping, i, key, &line))
+        return key;
+    errors_add(walk->errors, tree_place_of(walk->tree, key_node), key, "stands here again, first on line %zu",
+               line);
+    return NULL;
+}
+
+static void item_take(struct walk *walk, const struct option_spec *option, const struct level *entry,
+                      tree_node list, size_t i) {
+    const struct option_spec *parts = option->element->options;
+    if (option->type == OPTION_LIST) {
+        object_take(walk, entry, tree_item(walk->tree, list, i));
+        return;
+    }
+    char label[LABEL_BYTES];
+    snprintf(label, sizeof label, "%.*s", (int)strlen(entry->label) - 1, entry->label);
+    if (option->type == OPTION_TEXTS) {
+        scalar_take(walk, entry, &parts[0], label, tree_item(walk->tree, list, i));
+        return;
+    }
+    tree_node key_node, value;
+    tree_pair(walk->tree, list, i, &key_node, &value);
+    const char *key = pair_key(walk, list, i, key_node);
+    if (!key)
+        return;
+    scalar_take(walk, entry, &parts[0], label, key_node);
+    snprintf(label + strlen(label), sizeof label - strlen(label), ".%.60s", key);
+    scalar_take(walk, entry, &parts[1], label, value);
 }
 
 static void list_take(struct walk *walk, const struct level *level, const struct option_spec *option,
                       const char *label, tree_node node) {
     struct tree_place place = tree_place_of(walk->tree, node);
     size_t count = tree_size(walk->tree, node);
-    if (tree_kind_of(walk->tree, node) != TREE_LIST) {
-        errors_add(walk->errors, place, label, "expected a list");
+    bool map = option->type == OPTION_MAP;
+    if (tree_kind_of(walk->tree, node) != (map ? TREE_MAPPING : TREE_LIST)) {
+        errors_add(walk->errors, place, label, "expected a %s", option_type_name(option));
         return;
     }
     if (count < option->least || count > option->most) {
@@ -189,8 +264,11 @@ static void list_take(struct walk *walk, const struct level *level, const struct
     option_list_set(option, level->object, items, count);
     for (size_t i = 0; i < count; i++) {
         struct level entry = {.table = option->element, .object = items + i * option->element->object_bytes};
-        snprintf(entry.label, sizeof entry.label, "%.100s[%zu].", label, i);
-        object_take(walk, &entry, tree_item(walk->tree, node, i));
+        if (map)
+            snprintf(entry.label, sizeof entry.label, "%.100s.", label);
+        else
+            snprintf(entry.label, sizeof entry.label, "%.100s[%zu].", label, i);
+        item_take(walk, option, &entry, node, i);
     }
 }
 
@@ -223,7 +301,7 @@ static void pair_walk(struct walk *walk, const struct level *level, const char *
     }
     size_t errors_before = walk->errors->count;
     size_t note = note_add(walk, option, level->object, tree_place_of(walk->tree, key_node));
-    if (option->type == OPTION_LIST)
+    if (option_is_list(option))
         list_take(walk, level, option, label, value);
     else
         scalar_take(walk, level, option, label, value);
@@ -231,35 +309,14 @@ static void pair_walk(struct walk *walk, const struct level *level, const char *
         walk->notes[note].good = walk->errors->count == errors_before;
 }
 
-/* Whether an earlier pair has the same key, and its line. */
-static bool key_repeats(struct walk *walk, tree_node mapping, size_t i, const char *key, size_t *ret_line) {
-    for (size_t j = 0; j < i; j++) {
-        tree_node other, value;
-        tree_pair(walk->tree, mapping, j, &other, &value);
-        const char *text = tree_text(walk->tree, other);
-        if (text && strcmp(text, key) == 0) {
-            *ret_line = tree_place_of(walk->tree, other).line;
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Recursion as deep as the table: section, list, entry. An alias cannot lead it any further. */
 static void walk_mapping(struct walk *walk, const struct level *level, tree_node node) {
     size_t size = tree_size(walk->tree, node);
     for (size_t i = 0; i < size; i++) {
         tree_node key_node, value;
-        size_t line;
         tree_pair(walk->tree, node, i, &key_node, &value);
-        const char *key = tree_text(walk->tree, key_node);
-        if (!key)
-            errors_add(walk->errors, tree_place_of(walk->tree, key_node), "key",
-                       "expected the name of a setting");
-        else if (key_repeats(walk, node, i, key, &line))
-            errors_add(walk->errors, tree_place_of(walk->tree, key_node), key,
-                       "stands here again, first on line %zu", line);
-        else
+        const char *key = pair_key(walk, node, i, key_node);
+        if (key)
             pair_walk(walk, level, key, key_node, value);
     }
 }
@@ -276,9 +333,19 @@ static void inherit(struct walk *walk, const struct option_table *table, void *o
     }
 }
 
-void walk_config(struct walk *walk) {
-    struct level root = {.table = &option_root, .object = walk->config};
+void walk_object(struct walk *walk, const struct option_table *table, void *object) {
+    struct level root = {.table = table, .object = object};
     object_take(walk, &root, tree_root(walk->tree));
+}
+
+/* What a sink's type decides where the file is silent: readers of Kafka see an epoch when it ends. */
+static void type_default(struct walk *walk, const struct option_table *table, struct config_sink *sink) {
+    if (sink->type == CONFIG_SINK_KAFKA && !walk_find(walk, table, sink, "roll_interval"))
+        sink->roll_interval_us = 1000000;
+}
+
+void walk_config(struct walk *walk) {
+    walk_object(walk, &option_root, walk->config);
     for (size_t i = 0; i < option_root.count; i++) {
         const struct option_spec *option = &option_root.options[i];
         if (option->type != OPTION_LIST)
@@ -288,4 +355,7 @@ void walk_config(struct walk *walk) {
         for (size_t j = 0; j < count; j++)
             inherit(walk, option->element, items + j * option->element->object_bytes);
     }
+    const struct option_table *sinks = option_find(&option_root, "sinks")->element;
+    for (size_t i = 0; i < walk->config->sinks_count; i++)
+        type_default(walk, sinks, &walk->config->sinks[i]);
 }

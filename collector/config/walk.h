@@ -29,6 +29,10 @@ struct walk {
  * is inherited. */
 void walk_config(struct walk *walk);
 
+/* The part of it that fills one object, zeroed before, from the tree's root by any table; nothing is
+ * inherited. */
+void walk_object(struct walk *walk, const struct option_table *table, void *object);
+
 void walk_fini(struct walk *walk);
 
 /* The note of a setting of this object, which is part of walk->config; NULL when the file does not have

@@ -289,7 +289,19 @@ static enum request_progress parser_fault(struct request *r, llhttp_errno_t err)
     return REQUEST_FAULTY;
 }
 
-/* Chunks and their extensions are bounded with the bytes that they frame. */
+/* Chunks, their extensions and trailers are bounded with the bytes that they frame. */
+static size_t chunked_bytes_max(const struct request *r) {
+    return r->limits->body_bytes + r->limits->head_bytes;
+}
+
+/* How much of the request may still come: no more is read, so that it does not matter how the bytes are cut.
+ */
+static size_t bytes_left(const struct request *r) {
+    if (!r->head_done)
+        return r->limits->head_bytes - r->head_bytes;
+    return r->chunked ? chunked_bytes_max(r) - r->body_wire_bytes : SIZE_MAX;
+}
+
 static bool within_limits(struct request *r, size_t used) {
     if (!r->head_done) {
         r->head_bytes += used;
@@ -298,7 +310,7 @@ static bool within_limits(struct request *r, size_t used) {
                       r->limits->head_bytes);
     } else if (r->chunked) {
         r->body_wire_bytes += used;
-        if (r->body_wire_bytes > r->limits->body_bytes + r->limits->head_bytes)
+        if (r->body_wire_bytes >= chunked_bytes_max(r))
             fault_set(&r->fault, 413, NULL, "the chunked body is longer than %zu bytes",
                       r->limits->body_bytes);
     }
@@ -307,9 +319,9 @@ static bool within_limits(struct request *r, size_t used) {
 
 enum request_progress request_feed(struct request *r, const uint8_t *data, size_t n, size_t *ret_used) {
     bool had_head = r->head_done;
-    size_t head_left = r->limits->head_bytes - r->head_bytes;
-    if (!had_head && n > head_left)
-        n = head_left;
+    size_t left = bytes_left(r);
+    if (n > left)
+        n = left;
     r->begun = r->begun || n > 0;
     llhttp_resume(&r->parser);
     llhttp_errno_t err = llhttp_execute(&r->parser, (const char *)data, n);

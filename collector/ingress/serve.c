@@ -18,7 +18,7 @@ static void count_answer(const struct connection *c, uint16_t status, bool batch
     if (status == 503)
         metric_add(METRIC_BACKPRESSURE, METRIC_RETRY_CODE_503, 1);
     if (c->arrived_us != 0)
-        metric_observe_us(METRIC_INGEST_REQUEST_DURATION, 0, base_mono_us() - c->arrived_us);
+        metric_observe(METRIC_INGEST_REQUEST_DURATION, 0, base_mono_us() - c->arrived_us);
 }
 
 static struct answer answer_to(struct connection *c, uint16_t status, bool close) {

@@ -150,7 +150,7 @@ static journal_err batch_append(appender *a, const submission *s, const dedup_st
     if (err == JOURNAL_OK && e.max_us > a->tail->newest_us)
         a->tail->newest_us = e.max_us;
     if (e.last_us > 0 && e.last_us <= received_us) /* of its newest event */
-        metric_observe_us(METRIC_EVENT_LAG, 0, (uint64_t)(received_us - e.last_us));
+        metric_observe(METRIC_EVENT_LAG, 0, (uint64_t)(received_us - e.last_us));
     *ret_entry = e;
     return err;
 }

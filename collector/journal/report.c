@@ -34,8 +34,8 @@ void report_totals(const tail *before, const tail *after) {
 
 void report_commit(uint64_t begin_us, uint64_t sync_us, uint64_t end_us) {
     metric_add(METRIC_JOURNAL_COMMITS, 0, 1);
-    metric_observe_us(METRIC_JOURNAL_COMMIT_DURATION, 0, end_us - begin_us);
-    metric_observe_us(METRIC_JOURNAL_FSYNC_DURATION, 0, end_us - sync_us);
+    metric_observe(METRIC_JOURNAL_COMMIT_DURATION, 0, end_us - begin_us);
+    metric_observe(METRIC_JOURNAL_FSYNC_DURATION, 0, end_us - sync_us);
 }
 
 void report_space(const journal *j, db_txn *txn, uint64_t used_bytes) {

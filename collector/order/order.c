@@ -5,13 +5,16 @@
 
 #include "sort.h"
 
+#define MERGE_OPENED_BYTES (4u << 20) /* bodies that one merge opens, about */
+
 /* One batch with events above the watermark. */
 typedef struct pending {
     uint64_t position;
     int64_t next_us; /* time of the next event to leave */
     uint64_t bytes;  /* of what is left, by body_item_bytes, and of the batch's own part */
     uint64_t own;    /* of `bytes`: the batch's own part */
-    uint32_t raw;    /* memory that the open body takes */
+    uint32_t raw;    /* memory that the open body takes; a guess until it was open. Decides only how much is
+                        merged at a time, never what leaves */
     uint32_t left;   /* items that are left */
     uint32_t next;   /* cursor in time order */
     body *body;      /* NULL: in the journal only */
@@ -92,38 +95,22 @@ static order_err pending_open(order *o, pending *p) {
     if (!o->source.get(o->source.context, p->position, &entry, &stored))
         return ORDER_ERR_MISSING;
     body_err err = body_open(o->reader, entry, stored, &p->body);
-    return err == BODY_OK ? ORDER_OK : body_error(err);
-}
-
-static order_err events_reserve(order *o, size_t more) {
-    if (o->n_events + more <= o->events_cap)
-        return ORDER_OK;
-    size_t cap = o->events_cap ? o->events_cap : 1024;
-    while (cap < o->n_events + more)
-        cap *= 2;
-    order_event *events = realloc(o->events, cap * sizeof *events);
-    if (!events)
-        return ORDER_ERR_MEMORY;
-    o->events = events;
-    order_event *scratch = realloc(o->scratch, cap * sizeof *scratch);
-    if (!scratch)
-        return ORDER_ERR_MEMORY;
-    o->scratch = scratch;
-    o->events_cap = cap;
+    if (err != BODY_OK)
+        return body_error(err);
+    p->raw = p->body->memory_bytes < UINT32_MAX ? (uint32_t)p->body->memory_bytes : UINT32_MAX;
     return ORDER_OK;
 }
 
 /* Moves the cursor over everything at or below `mark` into o->events. A run of tombstones goes as one. */
 static order_err pending_take(order *o, pending *p, order_key mark) {
-    order_err err = events_reserve(o, p->left);
-    if (err != ORDER_OK)
-        return err;
+    if (!order_events_reserve(&o->events, &o->scratch, &o->events_cap, o->n_events + p->left))
+        return ORDER_ERR_MEMORY;
     const body *b = p->body;
     while (p->left > 0 && order_key_covers(mark, cursor_key(b, p->next))) {
         uint32_t item = cursor_item(b, p->next), end = body_item_end(b, item);
-        o->events[o->n_events++] = (order_event){body_time(b, item), p->body, item};
+        o->events[o->n_events++] = order_event_of(p->body, item);
         for (; item < end; item++) {
-            p->bytes -= body_item_bytes(&b->items[item]);
+            p->bytes -= body_item_bytes(body_item_of(b, item));
             p->left--;
             p->next++;
         }
@@ -166,10 +153,14 @@ static order_err events_leave(order *o, bool late) {
 static void pendings_compact(order *o) {
     size_t kept = 0;
     for (size_t i = 0; i < o->n_pendings; i++) {
-        if (o->pendings[i].left == 0)
-            body_unref(o->pendings[i].body);
-        else
-            o->pendings[kept++] = o->pendings[i];
+        pending *p = &o->pendings[i];
+        if (p->left == 0) {
+            body_unref(p->body);
+            continue;
+        }
+        if (p->body && !p->body->sorted)
+            body_trim(p->body, p->next);
+        o->pendings[kept++] = *p;
     }
     o->n_pendings = kept;
 }
@@ -226,12 +217,19 @@ static int64_t first_us(const order *o) {
     return least;
 }
 
-/* Memory of the bodies whose first event lies at or before `us`. */
-static uint64_t raw_until(const order *o, int64_t us) {
-    uint64_t raw = 0;
-    for (size_t i = 0; i < o->n_pendings; i++)
-        raw += o->pendings[i].next_us <= us ? o->pendings[i].raw : 0;
-    return raw;
+/* Whether a merge up to `us` keeps to `limit` and opens no more at once than the caches can hold: after a
+ * stall, when the watermark has far to go, it would otherwise open everything on its way and drag it through
+ * memory. */
+static bool merge_fits(const order *o, int64_t us, uint64_t limit) {
+    uint64_t raw = 0, opened = 0;
+    for (size_t i = 0; i < o->n_pendings; i++) {
+        const pending *p = &o->pendings[i];
+        if (p->next_us > us)
+            continue;
+        raw += p->raw;
+        opened += p->body ? 0 : p->raw;
+    }
+    return raw <= limit && opened <= MERGE_OPENED_BYTES;
 }
 
 /* Where all batches of one microsecond do not fit: before the first that does not. They stand by position. */
@@ -254,10 +252,10 @@ static order_key mark_between(const order *o, int64_t us, uint64_t limit) {
 static order_key merge_mark(const order *o) {
     int64_t us = o->watermark.us;
     uint64_t limit = open_limit(o);
-    if (raw_until(o, us) <= limit)
+    if (merge_fits(o, us, limit))
         return o->watermark;
     int64_t least = first_us(o);
-    while (us > least && raw_until(o, us) > limit)
+    while (us > least && !merge_fits(o, us, limit))
         us = least + (us - least) / 2;
     order_key mark = us > least ? ORDER_KEY_END(us) : mark_between(o, us, limit);
     return order_key_covers(mark, o->watermark) ? o->watermark : mark;

@@ -58,8 +58,16 @@ typedef struct order_mark {
 typedef struct order_event {
     int64_t us;
     body *body;
-    uint32_t index; /* of the item in the body */
+    const uint8_t *bytes; /* the Event as on the wire: known here, it can be fetched ahead */
+    uint32_t index;       /* of the item in the body; what follows is the item's */
+    uint16_t len;
+    uint8_t flags, reason;
 } order_event;
+
+static inline order_event order_event_of(body *b, uint32_t index) {
+    const body_item *item = body_item_of(b, index);
+    return (order_event){item->us, b, body_event_of(b, index), index, item->len, item->flags, item->reason};
+}
 
 typedef enum order_err {
     ORDER_OK = 0,

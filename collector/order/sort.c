@@ -5,7 +5,26 @@
 
 #define DIGIT_BITS 11u
 #define BUCKETS (1u << DIGIT_BITS)
+#define CAP_LEAST 1024u
 #define SMALL 48u /* below that insertion is quicker than counting */
+
+bool order_events_reserve(order_event **events, order_event **scratch, size_t *cap, size_t n) {
+    if (n <= *cap)
+        return true;
+    size_t more = *cap ? *cap : CAP_LEAST;
+    while (more < n)
+        more *= 2;
+    order_event *grown = realloc(*events, more * sizeof *grown);
+    if (!grown)
+        return false;
+    *events = grown;
+    grown = realloc(*scratch, more * sizeof *grown);
+    if (!grown)
+        return false;
+    *scratch = grown;
+    *cap = more;
+    return true;
+}
 
 static void insertion_sort(order_event *events, size_t n) {
     for (size_t i = 1; i < n; i++) {

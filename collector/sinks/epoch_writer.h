@@ -1,11 +1,12 @@
-/* epoch_writer: the objects of one epoch, written aside: events in time order as they come, late ones held
- * and sorted at the end. Partitioned by event date and hour. One thread; does not log. */
+/* epoch_writer: the objects of one epoch, written aside as the events come: those in time order, then the
+ * late ones. Partitioned by event date and hour. One thread; does not log. */
 #ifndef SINKS_EPOCH_WRITER_H
 #define SINKS_EPOCH_WRITER_H
 
+#include "encoder.h"
 #include "manifest.h"
 #include "order.h"
-#include "output.h"
+#include "target.h"
 
 typedef struct epoch_writer epoch_writer;
 
@@ -14,28 +15,21 @@ typedef struct epoch_naming {
     const char *collector, *sink;
 } epoch_naming;
 
-/* NULL: out of memory. */
-epoch_writer *epoch_writer_new(sink_store store, epoch_naming naming, output_codec codec);
+/* Options are borrowed like the store. NULL: out of memory. */
+epoch_writer *epoch_writer_new(sink_store store, epoch_naming naming, const encoder_ops *encoder,
+                               const encoder_options *opt);
 void epoch_writer_free(epoch_writer *w);
 
-/* For order_output.take; `context` is the writer. Not-late events come in key order over all calls of an
- * epoch, unless the writer was told to hold them. */
-order_err epoch_writer_take(void *context, const order_event *events, size_t n, bool late);
+/* Forgets what was taken and not finished. Objects are named for m->epoch and m->incarnation. `m` is borrowed
+ * until the next begin. */
+void epoch_writer_begin(epoch_writer *w, const manifest *m);
 
-/* With a window of 0 nothing is in time order: everything is held and sorted, and still not late. */
-void epoch_writer_hold_all(epoch_writer *w, bool hold);
+/* Not-late events come in time order over all calls of an epoch; then, in one call, late ones do. */
+sink_err epoch_writer_take(epoch_writer *w, const order_event *events, size_t n, bool late);
 
-/* Of the error that epoch_writer_take reported. */
-sink_err epoch_writer_err(const epoch_writer *w);
+target_progress epoch_writer_progress(const epoch_writer *w);
 
-bool epoch_writer_empty(const epoch_writer *w);
-uint64_t epoch_writer_events(const epoch_writer *w);     /* written aside or held */
-uint64_t epoch_writer_bytes(const epoch_writer *w);      /* stored for the objects in time order */
-uint64_t epoch_writer_held_bytes(const epoch_writer *w); /* memory that held events pin */
-size_t epoch_writer_hours(const epoch_writer *w);        /* partitions that the epoch has, about */
-
-/* Completes all objects aside and moves their descriptions, named for m->epoch and m->incarnation, and the
- * counts into *m; object i is in slot i. The writer is empty then. */
+/* Completes all objects aside and moves their descriptions and the counts into *m; object i is in slot i. */
 sink_err epoch_writer_finish(epoch_writer *w, manifest *m);
 
 #endif

@@ -15,6 +15,7 @@
 #include "cleanup.h"
 
 #define NAME_BYTES_MAX 256u
+#define MESSAGE_BYTES 160u
 #define MANIFEST_BYTES_MAX (16u << 20)
 #define STAGE_BYTES (256u << 10)
 #define BLOCK_BYTES 4096u /* direct I/O wants memory, offsets and sizes of whole blocks */
@@ -29,6 +30,7 @@ struct file_store {
     uint8_t *stage;
     size_t staged;
     off_t written;
+    char message[MESSAGE_BYTES]; /* what failed last */
 };
 
 static sink_err from_errno(int err) {
@@ -36,6 +38,15 @@ static sink_err from_errno(int err) {
         return SINK_ERR_NO_SPACE;
     return err == ENOMEM ? SINK_ERR_MEMORY : SINK_ERR_IO;
 }
+
+/* Notes what errno says of `name`, if there is an error. */
+static sink_err noted(file_store *s, sink_err err, const char *name) {
+    if (err != SINK_OK)
+        snprintf(s->message, sizeof s->message, "file: %.90s: %s", name, strerror(errno));
+    return err;
+}
+
+static sink_err failed(file_store *s, const char *name) { return noted(s, from_errno(errno), name); }
 
 /* Opens a directory below `at`, made if missing. Its entry is synced in any case: whoever made it may have
  * died before the sync. Negative errno. */
@@ -69,9 +80,10 @@ sink_err file_store_open(const char *path, const char *collector, const char *si
     s->manifest = mine < 0 ? mine : dir_open(mine, sink);
     s->aside = s->manifest < 0 ? s->manifest : dir_open(s->manifest, "aside");
     if (s->aside < 0) {
-        sink_err err = from_errno(-s->aside);
+        int err = -s->aside;
         file_store_close(s);
-        return err;
+        errno = err;
+        return from_errno(err);
     }
     if (flock(s->manifest, LOCK_EX | LOCK_NB) != 0) {
         file_store_close(s);
@@ -101,7 +113,7 @@ static sink_err store_last_commit(void *store, uint64_t *ret_epoch) {
     file_store *s = store;
     int fd = openat(s->manifest, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return from_errno(errno);
+        return failed(s, "the manifests");
     DIR *dir = fdopendir(fd);
     if (!dir) {
         close(fd);
@@ -119,8 +131,10 @@ static sink_err store_last_commit(void *store, uint64_t *ret_epoch) {
     }
     int err = errno;
     closedir(dir);
-    if (err != 0)
-        return from_errno(err);
+    if (err != 0) {
+        errno = err;
+        return failed(s, "the manifests");
+    }
     *ret_epoch = last;
     return SINK_OK;
 }
@@ -161,7 +175,7 @@ static sink_err store_get(void *store, sink_manifest kind, uint64_t epoch, char 
         *ret_n = 0;
         return SINK_OK;
     }
-    return fd < 0 ? from_errno(errno) : read_whole(fd, ret_text, ret_n);
+    return fd < 0 ? failed(s, name) : noted(s, read_whole(fd, ret_text, ret_n), name);
 }
 
 static sink_err write_whole(int fd, const void *data, size_t n) {
@@ -184,12 +198,12 @@ static sink_err store_put(void *store, sink_manifest kind, uint64_t epoch, const
     manifest_name(name, kind, epoch);
     CLEANUP_CLOSE int fd = openat(s->aside, "manifest", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0)
-        return from_errno(errno);
+        return failed(s, name);
     sink_err err = write_whole(fd, text, n);
     if (err != SINK_OK)
-        return err;
+        return noted(s, err, name);
     if (fsync(fd) != 0 || renameat(s->aside, "manifest", s->manifest, name) != 0 || fsync(s->manifest) != 0)
-        return from_errno(errno);
+        return failed(s, name);
     return SINK_OK;
 }
 
@@ -203,7 +217,7 @@ static sink_err store_remove_intent(void *store, uint64_t epoch) {
     file_store *s = store;
     char name[NAME_BYTES_MAX];
     manifest_name(name, SINK_INTENT, epoch);
-    return unlink_synced(s->manifest, name);
+    return noted(s, unlink_synced(s->manifest, name), name);
 }
 
 /* ---- objects ---------------------------------------------------------------------------------------- */
@@ -222,7 +236,7 @@ static sink_err store_aside_reset(void *store) {
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     if (!dir) {
         cleanup_close(&fd);
-        return SINK_ERR_IO;
+        return failed(s, "what is aside");
     }
     const struct dirent *entry;
     while ((entry = readdir(dir)) != NULL)
@@ -232,26 +246,27 @@ static sink_err store_aside_reset(void *store) {
     return SINK_OK;
 }
 
-static sink_err store_aside_begin(void *store, uint32_t slot) {
+static sink_err store_aside_begin(void *store, uint32_t slot, const char *name) {
     file_store *s = store;
+    (void)name; /* the rename will give it */
     const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
-    char name[NAME_BYTES_MAX];
-    slot_name(name, slot);
+    char file[NAME_BYTES_MAX];
+    slot_name(file, slot);
     writing_close(s);
     s->staged = 0;
     s->written = 0;
-    s->writing = openat(s->aside, name, flags | O_DIRECT, 0644);
+    s->writing = openat(s->aside, file, flags | O_DIRECT, 0644);
     s->direct = s->writing >= 0;
     if (!s->direct) /* not every file system can */
-        s->writing = openat(s->aside, name, flags, 0644);
-    return s->writing < 0 ? from_errno(errno) : SINK_OK;
+        s->writing = openat(s->aside, file, flags, 0644);
+    return s->writing < 0 ? failed(s, "an object aside") : SINK_OK;
 }
 
 static sink_err stage_write(file_store *s, size_t n) {
     sink_err err = write_whole(s->writing, s->stage, n);
     s->written += (off_t)s->staged;
     s->staged = 0;
-    return err;
+    return noted(s, err, "an object aside");
 }
 
 /* Whole blocks at an aligned address need no copy. */
@@ -266,7 +281,7 @@ static sink_err store_aside_write(void *store, const void *data, size_t n) {
     if (whole > 0) {
         sink_err err = write_whole(s->writing, from, whole);
         if (err != SINK_OK)
-            return err;
+            return noted(s, err, "an object aside");
         s->written += (off_t)whole;
         from += whole;
         n -= whole;
@@ -296,9 +311,9 @@ static sink_err store_aside_finish(void *store) {
     }
     sink_err err = stage_write(s, whole);
     if (err == SINK_OK && s->direct && ftruncate(s->writing, s->written) != 0)
-        err = from_errno(errno);
+        err = failed(s, "an object aside");
     if (err == SINK_OK && fdatasync(s->writing) != 0)
-        err = from_errno(errno);
+        err = failed(s, "an object aside");
     writing_close(s);
     return err;
 }
@@ -325,19 +340,31 @@ static sink_err store_publish(void *store, uint32_t slot, const char *name) {
     slot_name(from, slot);
     const char *last;
     CLEANUP_CLOSE int dir = object_dir(s, name, &last);
-    if (dir < 0)
-        return from_errno(-dir);
+    if (dir < 0) {
+        errno = -dir;
+        return failed(s, name);
+    }
     if (renameat(s->aside, from, dir, last) != 0 || fsync(dir) != 0)
-        return from_errno(errno);
+        return failed(s, name);
     return SINK_OK;
 }
 
 static sink_err store_remove_object(void *store, const char *name) {
-    const file_store *s = store;
+    file_store *s = store;
     const char *last;
     CLEANUP_CLOSE int dir = object_dir(s, name, &last);
-    return dir < 0 ? from_errno(-dir) : unlink_synced(dir, last);
+    if (dir >= 0)
+        return noted(s, unlink_synced(dir, last), name);
+    errno = -dir;
+    return failed(s, name);
 }
+
+static const char *store_message(void *store) {
+    const file_store *s = store;
+    return s->message[0] ? s->message : NULL;
+}
+
+static void store_close(void *store) { file_store_close(store); }
 
 static const sink_store_ops file_store_ops = {
     .last_commit = store_last_commit,
@@ -350,6 +377,8 @@ static const sink_store_ops file_store_ops = {
     .aside_finish = store_aside_finish,
     .publish = store_publish,
     .remove_object = store_remove_object,
+    .message = store_message,
+    .close = store_close,
 };
 
 sink_store file_store_of(file_store *s) { return (sink_store){&file_store_ops, s}; }

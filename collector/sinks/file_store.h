@@ -12,7 +12,7 @@
 typedef struct file_store file_store;
 
 /* Makes the directories that are missing; the parent of `path` must exist. SINK_ERR_BUSY: another collector
- * of the same name has this sink open. */
+ * of the same name has this sink open. After SINK_ERR_IO and SINK_ERR_NO_SPACE errno says why. */
 sink_err file_store_open(const char *path, const char *collector, const char *sink, file_store **ret_store);
 void file_store_close(file_store *s);
 sink_store file_store_of(file_store *s);

@@ -6,26 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Length of the UTF-8 sequence at `p`, 0 if there is none: no overlong forms, no surrogates, not beyond
- * U+10FFFF. */
-static size_t utf8_sequence(const uint8_t *p, size_t n) {
-    uint8_t c = p[0];
-    if (c >= 0xC2 && c <= 0xDF)
-        return n >= 2 && (p[1] & 0xC0) == 0x80 ? 2 : 0;
-    if (c >= 0xE0 && c <= 0xEF) {
-        if (n < 3 || (p[1] & 0xC0) != 0x80 || (p[2] & 0xC0) != 0x80)
-            return 0;
-        bool overlong = c == 0xE0 && p[1] < 0xA0, surrogate = c == 0xED && p[1] > 0x9F;
-        return overlong || surrogate ? 0 : 3;
-    }
-    if (c >= 0xF0 && c <= 0xF4) {
-        if (n < 4 || (p[1] & 0xC0) != 0x80 || (p[2] & 0xC0) != 0x80 || (p[3] & 0xC0) != 0x80)
-            return 0;
-        bool overlong = c == 0xF0 && p[1] < 0x90, beyond = c == 0xF4 && p[1] > 0x8F;
-        return overlong || beyond ? 0 : 4;
-    }
-    return 0;
-}
+#include "utf8.h"
 
 /* Whether any of eight bytes needs a closer look: a control character, a quote, a backslash or not ASCII.
  * Exact for bytes below 0x80; the others set their own top bit. */
@@ -75,7 +56,7 @@ static size_t put_character(char *out, const uint8_t *text, size_t n, size_t *i)
     size_t sequence = utf8_sequence(text + *i, n - *i);
     if (sequence == 0) {
         (*i)++;
-        memcpy(out, "\xEF\xBF\xBD", 3); /* U+FFFD */
+        memcpy(out, UTF8_REPLACEMENT, 3);
         return 3;
     }
     memcpy(out, text + *i, sequence);
@@ -181,6 +162,104 @@ static size_t put_short_decimal(char *out, double value) {
     return 0;
 }
 
+__extension__ typedef unsigned __int128 wide;
+
+/* A double between 1e-4 and 1e15, whose printed form has no exponent, times 10^k: whole + rest / 2^shift,
+ * exactly. */
+typedef struct scaled {
+    uint64_t mantissa, whole; /* whole has LONG_DIGITS digits */
+    wide rest, ten_k;         /* ten_k: 10^k */
+    unsigned shift;
+    int exponent; /* of the first digit */
+} scaled;
+
+#define LONG_DIGITS 17
+#define LONG_LEAST UINT64_C(10000000000000000) /* 10^16 */
+#define MANTISSA_LEAST (UINT64_C(1) << 52)
+
+static void scale_by(scaled *s, int k) {
+    s->ten_k = 1;
+    for (int i = 0; i < k; i++)
+        s->ten_k *= 10;
+    wide product = s->mantissa * s->ten_k; /* below 2^123: k is at most 21 */
+    s->whole = (uint64_t)(product >> s->shift);
+    s->rest = product - ((wide)s->whole << s->shift);
+    s->exponent = LONG_DIGITS - 1 - k;
+}
+
+static bool scale(scaled *s, double size) {
+    if (!(size >= 1e-4 && size < 1e15))
+        return false;
+    uint64_t bits;
+    memcpy(&bits, &size, sizeof bits);
+    s->mantissa = (bits & (MANTISSA_LEAST - 1)) | MANTISSA_LEAST;
+    int binary = (int)(bits >> 52) - 1023;
+    s->shift = (unsigned)(52 - binary);
+    /* The decimal exponent is that of 2^binary, or one more. */
+    int decimal = binary >= 0 ? binary * 1233 / 4096 : -((4095 - binary * 1233) / 4096);
+    scale_by(s, LONG_DIGITS - 1 - decimal);
+    if (s->whole >= 10 * LONG_LEAST)
+        scale_by(s, LONG_DIGITS - 2 - decimal);
+    return s->whole >= LONG_LEAST && s->exponent >= -4;
+}
+
+/* The nearest number that has `unit` less digits than `whole`; of two, the even one, as printf does. */
+static uint64_t scaled_round(const scaled *s, uint64_t unit) {
+    uint64_t digits = s->whole / unit, left = s->whole % unit;
+    /* Twice what is cut off, against the unit, both times 2^shift. */
+    wide twice = (((wide)left << s->shift) + s->rest) << 1, one = (wide)unit << s->shift;
+    return digits + (twice > one || (twice == one && digits % 2 == 1));
+}
+
+/* Whether a reader finds the double nearest to these digits again. */
+static bool scaled_reads_back(const scaled *s, uint64_t digits, uint64_t unit) {
+    uint64_t whole = digits * unit;
+    bool above = whole > s->whole;
+    wide off = above ? ((wide)(whole - s->whole) << s->shift) - s->rest
+                     : ((wide)(s->whole - whole) << s->shift) + s->rest;
+    /* Half a step of the mantissa is ten_k / 2; below a power of two steps are half as long. */
+    wide steps = off * (!above && s->mantissa == MANTISSA_LEAST ? 4 : 2);
+    return steps < s->ten_k || (steps == s->ten_k && s->mantissa % 2 == 0);
+}
+
+static size_t put_point(char *out, const char *digits, size_t n, int exponent) {
+    char *at = out;
+    while (n > 1 && digits[n - 1] == '0')
+        n--;
+    for (int i = exponent; i < 0; i++) {
+        *at++ = '0';
+        if (i == exponent)
+            *at++ = '.';
+    }
+    for (size_t i = 0; i < n || (int)i <= exponent + 1; i++) {
+        if (exponent >= 0 && (int)i == exponent + 1)
+            *at++ = '.';
+        *at++ = i < n ? digits[i] : '0';
+    }
+    return (size_t)(at - out);
+}
+
+/* The least of 15, 16 and 17 digits that read back, as below by printf, in a tenth of the time. 0: not of
+ * that size. */
+static size_t put_long_decimal(char *out, double value) {
+    static const uint64_t units[] = {100, 10, 1};
+    scaled s;
+    if (!scale(&s, fabs(value)))
+        return 0;
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        uint64_t digits = scaled_round(&s, units[i]);
+        if (digits * units[i] >= 10 * LONG_LEAST)
+            return 0; /* a digit more: another exponent */
+        if (!scaled_reads_back(&s, digits, units[i]))
+            continue;
+        char text[20];
+        size_t n = json_put_uint(text, digits), sign = signbit(value) != 0;
+        out[0] = '-';
+        return sign + put_point(out + sign, text, n, s.exponent);
+    }
+    return 0;
+}
+
 size_t json_put_double(char *out, double value) {
     if (isnan(value)) {
         memcpy(out, "\"NaN\"", 5);
@@ -192,6 +271,8 @@ size_t json_put_double(char *out, double value) {
         return strlen(text);
     }
     size_t n = put_short_decimal(out, value);
+    if (n == 0)
+        n = put_long_decimal(out, value);
     if (n > 0)
         return n;
     char text[JSON_NUMBER_MAX];

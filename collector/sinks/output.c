@@ -94,7 +94,7 @@ void output_free(output *o) {
 
 uint64_t output_bytes(const output *o) { return o->bytes; }
 
-sink_err output_begin(output *o, uint32_t slot) {
+sink_err output_begin(output *o, uint32_t slot, const char *name) {
     o->n = 0;
     o->bytes = 0;
     o->crc = 0;
@@ -102,7 +102,7 @@ sink_err output_begin(output *o, uint32_t slot) {
         ZSTD_CCtx_reset(o->zstd, ZSTD_reset_session_only);
     if (o->gzip_ready)
         deflateReset(&o->gzip);
-    return o->store.ops->aside_begin(o->store.self, slot);
+    return o->store.ops->aside_begin(o->store.self, slot, name);
 }
 
 static sink_err store_write(output *o, const uint8_t *data, size_t n) {

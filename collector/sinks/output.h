@@ -21,7 +21,7 @@ typedef struct output output;
 output *output_new(sink_store store, output_codec codec);
 void output_free(output *o);
 
-sink_err output_begin(output *o, uint32_t slot);
+sink_err output_begin(output *o, uint32_t slot, const char *name);
 
 /* Room for n bytes, NULL when out of memory; then how many of them were written. */
 char *output_reserve(output *o, size_t n);

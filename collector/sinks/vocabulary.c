@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "json.h"
-
 #define TABLE_SIZE 256u /* vocabularies kept for the next batch; a newer one takes the place */
 #define CACHED_BYTES_MAX \
     (32u << 10) /* a larger one lives as long as its batch: the table stays below 8 MiB */
@@ -12,12 +10,18 @@
 #define HASH_FACTOR UINT64_C(0x9E3779B97F4A7C15)
 
 struct vocabularies {
+    const vocabulary_format *format;
     vocabulary *table[TABLE_SIZE];
     uint8_t *key; /* of the body that is looked up */
     size_t key_n, key_cap;
 };
 
-vocabularies *vocabularies_new(void) { return calloc(1, sizeof(vocabularies)); }
+vocabularies *vocabularies_new(const vocabulary_format *format) {
+    vocabularies *all = calloc(1, sizeof *all);
+    if (all)
+        all->format = format;
+    return all;
+}
 
 void vocabularies_free(vocabularies *all) {
     if (!all)
@@ -87,6 +91,7 @@ static uint64_t key_hash(const uint8_t *key, size_t n) {
  */
 
 typedef struct rendering {
+    const vocabulary_format *format;
     vocabulary *v;
     size_t n, cap;
 } rendering;
@@ -104,24 +109,6 @@ static char *blob_reserve(rendering *r, size_t more) {
     return r->v->blob + r->n;
 }
 
-static bool blob_put(rendering *r, const char *text) {
-    size_t n = strlen(text);
-    char *at = blob_reserve(r, n);
-    if (!at)
-        return false;
-    memcpy(at, text, n);
-    r->n += n;
-    return true;
-}
-
-static bool blob_put_string(rendering *r, wire_span text) {
-    char *at = blob_reserve(r, JSON_STRING_MAX(text.n));
-    if (!at)
-        return false;
-    r->n += json_put_string(at, text.data, text.n);
-    return true;
-}
-
 static vocabulary_piece piece_from(const rendering *r, size_t from) {
     return (vocabulary_piece){(uint32_t)from, (uint32_t)(r->n - from)};
 }
@@ -135,9 +122,12 @@ static void slot_fill(vocabulary *v, uint32_t id, vocabulary_piece text) {
 
 static bool render_texts(rendering *r, const body *b) {
     for (uint32_t i = 0; i < b->n_definitions; i++) {
+        wire_span text = b->definitions[i].text;
         size_t from = r->n;
-        if (!blob_put_string(r, b->definitions[i].text))
+        char *at = blob_reserve(r, r->format->text_max(text.n));
+        if (!at)
             return false;
+        r->n += r->format->text_put(at, text);
         r->v->ids[i] = b->definitions[i].id;
         r->v->texts[i] = piece_from(r, from);
         slot_fill(r->v, r->v->ids[i], r->v->texts[i]);
@@ -145,22 +135,16 @@ static bool render_texts(rendering *r, const body *b) {
     return true;
 }
 
-static bool render_member(rendering *r, const char *member, wire_span text) {
-    return blob_put(r, member) && (text.n > 0 ? blob_put_string(r, text) : blob_put(r, "null"));
-}
-
 static bool render_context(rendering *r, const wire_context_view *view, vocabulary_piece *ret_piece) {
     size_t from = r->n;
-    bool ok = render_member(r, ",\"user\":", view->user) &&
-              render_member(r, ",\"session\":", view->session) && blob_put(r, ",\"context\":{");
-    for (uint32_t i = 0; ok && i < view->n_attributes; i++)
-        ok = (i == 0 || blob_put(r, ",")) && blob_put_string(r, view->attributes[i].key) &&
-             blob_put(r, ":") && blob_put_string(r, view->attributes[i].value);
-    ok = ok && blob_put(r, "},\"properties\":{");
+    char *at = blob_reserve(r, r->format->context_max(view));
+    if (!at)
+        return false;
+    r->n += r->format->context_put(at, view);
     *ret_piece = piece_from(r, from);
     if (ret_piece->n > r->v->context_n_max)
         r->v->context_n_max = ret_piece->n;
-    return ok;
+    return true;
 }
 
 static bool render_contexts(rendering *r, const body *b) {
@@ -207,7 +191,7 @@ static vocabulary *vocabulary_render(const vocabularies *all, const body *b, uin
         return NULL;
     v->refs = 1;
     v->hash = hash;
-    rendering r = {.v = v};
+    rendering r = {.format = all->format, .v = v};
     if (!tables_make(v, b, all) || !render_texts(&r, b) || !render_contexts(&r, b)) {
         vocabulary_unref(v);
         return NULL;

@@ -1,6 +1,8 @@
 """A development CA and the server's certificate, by the openssl command; used again while valid."""
 
+import pathlib
 import subprocess
+import sys
 
 VALID_DAYS = 30
 RENEW_BEFORE_S = 24 * 3600
@@ -36,10 +38,16 @@ def ensure(directory):
         return True
     directory.mkdir(mode=0o700, exist_ok=True)
     new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout")
-    _make("req", "-x509", *new_key, ca_key, "-subj", "/CN=wadi development CA", "-days", VALID_DAYS, "-out", ca)
+    # Python 3.13 refuses a root that does not say what its key is for.
+    _make("req", "-x509", *new_key, ca_key, "-subj", "/CN=wadi development CA", "-days", VALID_DAYS, "-out", ca,
+          "-addext", "keyUsage=critical,keyCertSign,cRLSign")
     _make("req", *new_key, key, "-subj", "/CN=localhost", "-addext", NAMES, "-out", request)
     extensions = directory / "server.ext"
     extensions.write_text(NAMES + "\n", encoding="ascii")
     _make("x509", "-req", "-in", request, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-days", VALID_DAYS,
           "-extfile", extensions, "-out", server)
     return False
+
+
+if __name__ == "__main__":
+    ensure(pathlib.Path(sys.argv[1]))

@@ -36,6 +36,7 @@ sinks:
     path: {events}
     compression: zstd
     roll_interval: {roll_interval}
+    late_roll_interval: {roll_interval}
 admin:
   listen: "{host}:{admin_port}"
 timeouts:

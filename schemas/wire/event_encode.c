@@ -1,27 +1,17 @@
 /* An Event written by hand. The order of writing is the order of the fields, so values are grouped by type:
  * one walk over the properties writes the keys and sorts the properties' indices by type, without a branch
  * that depends on the data; then each type's values follow. */
+#include "schemas/wire/put.h"
 #include "schemas/wire/tags.h"
 #include "schemas/wire/wire.h"
 
 #include <endian.h>
 #include <string.h>
 
-static inline uint64_t zigzag(int64_t value) { return (uint64_t)value << 1 ^ (0 - ((uint64_t)value >> 63)); }
-
 /* Seven bits a byte, without a branch: 9 / 64 is close enough to 1 / 7 for 1 to 64 bits. */
 static inline size_t varint_size(uint64_t value) {
     const unsigned bits = 64u - (unsigned)__builtin_clzll(value | 1);
     return (bits * 9u + 64u) >> 6;
-}
-
-static inline uint8_t *varint_put(uint8_t *p, uint64_t value) {
-    while (value >= 0x80) {
-        *p++ = (uint8_t)(value | 0x80);
-        value >>= 7;
-    }
-    *p++ = (uint8_t)value;
-    return p;
 }
 
 /* For what is nearly always below 128: a branch that the CPU foresees. */
@@ -52,14 +42,14 @@ static inline uint8_t *bytes_put(uint8_t *p, const void *data, size_t n) {
 
 static inline uint8_t *text_put(uint8_t *p, uint8_t tag, const void *data, size_t n) {
     *p++ = tag;
-    return bytes_put(varint_put(p, n), data, n);
+    return bytes_put(wire_varint_put(p, n), data, n);
 }
 
 static inline uint8_t *scalar_put(uint8_t *p, uint8_t tag, uint64_t value) {
     if (value == 0)
         return p;
     *p++ = tag;
-    return varint_put(p, value);
+    return wire_varint_put(p, value);
 }
 
 /* A packed list whose contents stand at begin … end, with two bytes kept before them for tag and length.
@@ -72,7 +62,7 @@ static inline uint8_t *packed_close(uint8_t *begin, uint8_t *end, uint8_t tag) {
         return end;
     }
     memmove(begin + 1, begin, n);
-    varint_put(begin - 1, n);
+    wire_varint_put(begin - 1, n);
     return end + 1;
 }
 
@@ -108,7 +98,7 @@ size_t wire_event_size(const wire_event *ev) {
             texts += text_size(prop->v.s.n);
             break;
         case WIRE_INT:
-            ints += varint_size(zigzag(prop->v.i));
+            ints += varint_size(wire_zigzag(prop->v.i));
             break;
         case WIRE_DOUBLE:
             doubles += 8;
@@ -126,7 +116,7 @@ size_t wire_event_size(const wire_event *ev) {
     if (ev->name_id == 0)
         n += text_size(ev->name_len);
     if (ev->has_time)
-        n += 1 + varint_size(zigzag(ev->time_us));
+        n += 1 + varint_size(wire_zigzag(ev->time_us));
     return bad || n > WIRE_EVENT_BYTES_MAX ? 0 : n;
 }
 
@@ -148,7 +138,7 @@ static inline uint8_t *keys_put(uint8_t *p, const wire_event *ev, typed_lists *l
     uint8_t *const begin = p;
     for (size_t i = 0; i < ev->n_props; i++) {
         const wire_prop *prop = &ev->props[i];
-        p = varint_put(p, prop->key_id << 3 | prop->type);
+        p = wire_varint_put(p, prop->key_id << 3 | prop->type);
         lists->index[prop->type][lists->n[prop->type]++] = (uint8_t)i;
         lists->n_inlined += prop->key_id == 0;
     }
@@ -170,7 +160,7 @@ static inline uint8_t *ints_put(uint8_t *p, const wire_event *ev, const typed_li
     p += 2;
     uint8_t *const begin = p;
     for (uint32_t i = 0; i < lists->n[WIRE_INT]; i++)
-        p = varint_put(p, zigzag(ev->props[lists->index[WIRE_INT][i]].v.i));
+        p = wire_varint_put(p, wire_zigzag(ev->props[lists->index[WIRE_INT][i]].v.i));
     return packed_close(begin, p, TAG_INTS);
 }
 
@@ -179,7 +169,7 @@ static inline uint8_t *doubles_put(uint8_t *p, const wire_event *ev, const typed
     if (n == 0)
         return p;
     *p++ = TAG_DOUBLES;
-    p = varint_put(p, (uint64_t)n * 8);
+    p = wire_varint_put(p, (uint64_t)n * 8);
     for (uint32_t i = 0; i < n; i++, p += 8) {
         uint64_t bits;
         memcpy(&bits, &ev->props[lists->index[WIRE_DOUBLE][i]].v.d, 8);
@@ -214,7 +204,7 @@ size_t wire_event_encode(uint8_t *out, const wire_event *ev) {
         p = inlined_put(p, ev);
     if (ev->has_time) {
         *p++ = TAG_TIME_US;
-        p = varint_put(p, zigzag(ev->time_us));
+        p = wire_varint_put(p, wire_zigzag(ev->time_us));
     }
     p = scalar_put(p, TAG_PRIORITY, ev->priority);
     return (size_t)(p - out);
@@ -224,5 +214,5 @@ size_t wire_frame_size(size_t n) { return 1 + varint_size(n); }
 
 size_t wire_frame_put(uint8_t *out, size_t n) {
     out[0] = TAG_BATCH_EVENT;
-    return (size_t)(varint_put(out + 1, n) - out);
+    return (size_t)(wire_varint_put(out + 1, n) - out);
 }

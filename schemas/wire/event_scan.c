@@ -1,6 +1,5 @@
 #include "schemas/wire/event_parse.h"
-
-#include <endian.h>
+#include "schemas/wire/props.h"
 
 wire_err event_rest_check(wire_reader *r) {
     static const uint8_t types[] = {
@@ -34,135 +33,67 @@ wire_err wire_event_scan(const uint8_t *data, size_t n, wire_event_view *ret_vie
 
 /* ---- an accepted event once more ---------------------------------------------------------------- */
 
-/* Stretches a list of texts over one more. */
-wire_hot bool text_add(wire_reader *r, wire_span *list) {
-    const uint8_t *const tag = r->p - 1;
-    wire_span text;
-    if (reader_span(r, &text) != WIRE_OK)
-        return false;
-    if (list->n == 0)
-        list->data = tag;
-    list->n = (size_t)(r->p - list->data);
-    return true;
+/* However many texts begin with the tag here. */
+wire_hot wire_err texts_again(wire_reader *r, uint8_t tag, wire_span *ret_list) {
+    const uint8_t *const begin = r->p;
+    while (reader_at(r, tag)) {
+        r->p++;
+        wire_span text;
+        const wire_err err = reader_span(r, &text);
+        if (wire_unlikely(err))
+            return err;
+    }
+    *ret_list = (wire_span){begin, (size_t)(r->p - begin)};
+    return WIRE_OK;
 }
 
-wire_hot bool scalar_take(wire_reader *r, uint64_t *ret_value) {
-    return reader_varint(r, ret_value) == WIRE_OK;
+wire_hot wire_err head_again(wire_reader *r, wire_event_view *view) {
+    uint64_t name, context;
+    wire_err err = scalar_parse(r, TAG_NAME, UINT64_MAX, &name);
+    if (wire_unlikely(err))
+        return err;
+    if (wire_unlikely(err = scalar_parse(r, TAG_AT_US, UINT64_MAX, &view->at_us)))
+        return err;
+    if (wire_unlikely(err = scalar_parse(r, TAG_CONTEXT, UINT64_MAX, &context)))
+        return err;
+    view->name = (uint32_t)name;
+    view->context = (uint32_t)context;
+    return packed_parse(r, TAG_KEYS, &view->keys);
+}
+
+wire_hot wire_err lists_again(wire_reader *r, wire_event_view *view) {
+    wire_err err = texts_again(r, TAG_STRINGS, &view->strings);
+    if (wire_unlikely(err))
+        return err;
+    if (wire_unlikely(err = packed_parse(r, TAG_INTS, &view->ints)))
+        return err;
+    if (wire_unlikely(err = packed_parse(r, TAG_DOUBLES, &view->doubles)))
+        return err;
+    if (wire_unlikely(err = texts_again(r, TAG_BLOBS, &view->blobs)))
+        return err;
+    return texts_again(r, TAG_INLINED, &view->inlined);
 }
 
 bool wire_event_rescan(const uint8_t *data, size_t n, wire_event_view *ret_view) {
     wire_reader r = {data, data + n};
-    wire_event_view v = {.name = 0};
-    uint64_t name = 0, context = 0, time = 0, priority = 0;
-    bool ok = true;
-    for (bool known = true; ok && known && r.p != r.end;) {
-        switch (*r.p++) {
-        case TAG_NAME:
-            ok = scalar_take(&r, &name);
-            break;
-        case TAG_AT_US:
-            ok = scalar_take(&r, &v.at_us);
-            break;
-        case TAG_CONTEXT:
-            ok = scalar_take(&r, &context);
-            break;
-        case TAG_KEYS:
-            ok = reader_span(&r, &v.keys) == WIRE_OK;
-            break;
-        case TAG_STRINGS:
-            ok = text_add(&r, &v.strings);
-            break;
-        case TAG_INTS:
-            ok = reader_span(&r, &v.ints) == WIRE_OK;
-            break;
-        case TAG_DOUBLES:
-            ok = reader_span(&r, &v.doubles) == WIRE_OK;
-            break;
-        case TAG_BLOBS:
-            ok = text_add(&r, &v.blobs);
-            break;
-        case TAG_INLINED:
-            ok = text_add(&r, &v.inlined);
-            break;
-        case TAG_TIME_US:
-            v.has_time = ok = scalar_take(&r, &time);
-            break;
-        case TAG_PRIORITY:
-            ok = scalar_take(&r, &priority);
-            break;
-        default:
-            known = false; /* what a later version adds stands last */
-        }
-    }
-    v.name = (uint32_t)name;
-    v.context = (uint32_t)context;
-    v.time_us = reader_zigzag(time);
-    v.priority = (uint32_t)priority;
-    *ret_view = v;
-    return ok;
+    uint64_t time, priority;
+    ret_view->n_props = 0;
+    if (head_again(&r, ret_view) != WIRE_OK || lists_again(&r, ret_view) != WIRE_OK)
+        return false;
+    ret_view->has_time = reader_at(&r, TAG_TIME_US);
+    if (scalar_parse(&r, TAG_TIME_US, UINT64_MAX, &time) != WIRE_OK ||
+        scalar_parse(&r, TAG_PRIORITY, UINT64_MAX, &priority) != WIRE_OK)
+        return false;
+    ret_view->time_us = reader_zigzag(time);
+    ret_view->priority = (uint32_t)priority;
+    return true;
 }
 
 /* ---- properties of an accepted event ---------------------------------------------------------- */
 
-static uint64_t varint_take(const uint8_t **p) {
-    uint64_t value = 0;
-    unsigned shift = 0;
-    while (**p >= 0x80) {
-        value |= (uint64_t)(*(*p)++ & 0x7f) << shift;
-        shift += 7;
-    }
-    return value | (uint64_t) * (*p)++ << shift;
-}
-
-static wire_span text_take(const uint8_t **p) {
-    (*p)++; /* the tag */
-    const size_t n = (size_t)varint_take(p);
-    const wire_span text = {*p, n};
-    *p += n;
-    return text;
-}
-
-wire_span wire_props_begin(wire_props *it, const wire_event_view *view) {
-    *it = (wire_props){
-        .keys = view->keys.data,
-        .keys_end = view->keys.data + view->keys.n,
-        .ints = view->ints.data,
-        .doubles = view->doubles.data,
-        .strings = view->strings.data,
-        .blobs = view->blobs.data,
-        .inlined = view->inlined.data,
-    };
-    return view->name != 0 ? (wire_span){NULL, 0} : text_take(&it->inlined);
-}
+wire_span wire_props_begin(wire_props *it, const wire_event_view *view) { return props_begin(it, view); }
 
 bool wire_props_next(wire_props *it, wire_prop_view *ret_prop) {
-    if (it->keys == it->keys_end)
-        return false;
-    const uint32_t key = (uint32_t)varint_take(&it->keys);
-    *ret_prop = (wire_prop_view){.key_id = key >> 3, .type = (wire_type)(key & 7)};
-    if (ret_prop->key_id == 0)
-        ret_prop->key = text_take(&it->inlined);
-    switch (ret_prop->type) {
-    case WIRE_STRING:
-        ret_prop->s = text_take(&it->strings);
-        break;
-    case WIRE_BYTES:
-        ret_prop->s = text_take(&it->blobs);
-        break;
-    case WIRE_INT:
-        ret_prop->i = reader_zigzag(varint_take(&it->ints));
-        break;
-    case WIRE_DOUBLE: {
-        uint64_t bits;
-        memcpy(&bits, it->doubles, 8);
-        bits = le64toh(bits);
-        memcpy(&ret_prop->d, &bits, 8);
-        it->doubles += 8;
-        break;
-    }
-    case WIRE_FALSE:
-    case WIRE_TRUE:
-        break;
-    }
-    return true;
+    *ret_prop = (wire_prop_view){.key_id = 0};
+    return props_next(it, ret_prop);
 }

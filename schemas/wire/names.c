@@ -37,8 +37,8 @@ const char *wire_strerror(wire_err err) {
 }
 
 const char *wire_drop_reason_name(uint32_t reason) {
-    static const char *const names[] = {"unspecified", "disk_quota", "age",      "refused",
-                                        "corrupt",     "consent",    "too_large"};
+    static const char *const names[] = {"unspecified", "disk_quota", "age",       "refused",
+                                        "corrupt",     "consent",    "too_large", "store_lost"};
     return reason < ARRAY_LEN(names) ? names[reason] : "unknown";
 }
 

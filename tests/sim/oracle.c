@@ -13,6 +13,7 @@
 
 typedef struct facts {
     mem_event event;
+    uint64_t position;
     uint32_t seen;
     bool late, expected_late, alive;
 } facts;
@@ -25,7 +26,8 @@ typedef struct judging {
     char partitions[PARTITIONS_MAX][24];
     size_t n_partitions;
     uint64_t last_seq[2][MEM_STREAMS];
-    bool windowed; /* of the epoch being judged: without a window nothing is in order across objects */
+    uint64_t clear; /* the last commit's position that held no late events */
+    bool windowed;  /* of the epoch being judged: without a window nothing is in order across objects */
     const char *fault;
 } judging;
 
@@ -55,6 +57,7 @@ static void facts_gather(judging *g, const mem_journal *j) {
         for (uint32_t k = 0; k < e->n_events; k++) {
             facts *f = &g->by_uid[e->events[k].uid];
             f->event = e->events[k];
+            f->position = e->entry.position;
             f->alive = true;
             f->expected_late = g->o->window_us > 0 && e->events[k].us <= mark_us;
             if (g->o->break_lateness)
@@ -124,7 +127,8 @@ static void line_judge(judging *g, const char *line, size_t n, int64_t *last_us,
         return;
     }
     int64_t us = time_read(time);
-    if (us < *last_us)
+    bool sorted = !g->o->as_they_leave || (!late && g->windowed);
+    if (sorted && us < *last_us)
         g->fault = "times fall within an object";
     *last_us = us;
     if (strcmp(name, "e") == 0) {
@@ -169,6 +173,25 @@ static int by_epoch(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
+/* Late events are held all or none: a commit that holds some has written none, and says where the last one
+ * stood that held none; one that holds none has them all. */
+static void holding_judge(judging *g, const manifest *m) {
+    if (m->to.holds_late) {
+        g->o->commits_holding++;
+        if (m->late_lines > 0)
+            g->fault = "a commit holds late events and has written some";
+        if (m->to.late.position != g->clear)
+            g->fault = "a commit holds late events since another moment";
+        return;
+    }
+    g->clear = m->to.mark.position;
+    for (uint32_t uid = 1; uid <= g->n_uids && g->o->lateness_known && !g->o->restored; uid++) {
+        const facts *f = &g->by_uid[uid];
+        if (f->alive && f->expected_late && f->position <= g->clear && f->seen == 0)
+            g->fault = "a commit that holds no late events lacks one";
+    }
+}
+
 /* Every commit in epoch order, and the objects that it names. The number of objects named. */
 static size_t commits_judge(judging *g, const mem_store *s) {
     const mem_text *commits[4096];
@@ -192,6 +215,8 @@ static size_t commits_judge(judging *g, const mem_store *s) {
             else
                 object_judge(g, object, m.objects[k].late);
         }
+        if (!g->fault)
+            holding_judge(g, &m);
         manifest_fini(&m);
     }
     return named;

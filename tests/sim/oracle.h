@@ -12,9 +12,11 @@ typedef struct oracle {
     bool drained;
     bool restored;       /* journals were restored: only then may a stream's order break */
     bool lateness_known; /* one window throughout, and nothing forced out */
+    bool as_they_leave;  /* late events are not sorted, and without a window none are */
     bool break_lateness; /* judges by a wrong rule: shows that a fault would be seen */
     int64_t window_us;
-    uint8_t *lost; /* by uid: 1 where a restored journal forgot the event */
+    uint32_t commits_holding; /* late events, that were judged */
+    uint8_t *lost;            /* by uid: 1 where a restored journal forgot the event */
     uint32_t lost_cap;
 } oracle;
 

@@ -228,6 +228,7 @@ typedef enum wadi_drop {
     WADI_DROP_CORRUPT = 4,
     WADI_DROP_CONSENT = 5,
     WADI_DROP_TOO_LARGE = 6,
+    WADI_DROP_STORE_LOST = 7, /* its place in a damaged store could not be read */
     WADI_DROP_COUNT = 8,
 } wadi_drop;
 

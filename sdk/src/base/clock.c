@@ -9,7 +9,7 @@
 static int64_t clock_us(clockid_t id) {
     struct timespec ts = {0, 0};
     (void)clock_gettime(id, &ts);
-    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+    return (int64_t)ts.tv_sec * 1000000 + (int64_t)((uint64_t)ts.tv_nsec / 1000); /* never negative */
 }
 
 uint64_t base_boot_us(void) { return (uint64_t)clock_us(CLOCK_BOOTTIME); }

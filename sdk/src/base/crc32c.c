@@ -65,6 +65,7 @@ uint32_t base_crc32c_portable(uint32_t crc, const void *data, size_t n) {
  * lanes of k words: 33, because the last word's own step multiplies by x^32 and the product of two
  * reflected factors lies one bit low. */
 #define LANE_WORDS_MAX 32u
+#define LANES_BYTES_MIN 96u /* below, setting up costs more than it saves */
 
 static const uint32_t lane_shift[LANE_WORDS_MAX][2] = {
     {0x493c7d27, 0x00000001}, {0xba4fc28e, 0x493c7d27}, {0xddc0152b, 0xf20c0dfe}, {0x9e4addf8, 0xba4fc28e},
@@ -105,11 +106,28 @@ __attribute__((target("sse4.2,pclmul"))) static inline uint64_t lanes(uint64_t s
     return _mm_crc32_u64(c, word_load(third) ^ lane_move(a, shift[0]) ^ lane_move(b, shift[1]));
 }
 
-__attribute__((target("sse4.2,pclmul"))) static uint32_t crc32c_sse42(uint32_t crc, const void *data,
-                                                                      size_t n) {
-    const uint8_t *p = data;
-    uint64_t state = ~crc;
-    while (n >= 48) {
+/* Fewer than 8 bytes. */
+__attribute__((target("sse4.2,pclmul"))) static uint32_t crc32c_few(uint32_t state, const uint8_t *p,
+                                                                    size_t n) {
+    for (; n > 0; n--)
+        state = _mm_crc32_u8(state, *p++);
+    return state;
+}
+
+/* The odd bytes come first: zeros in front change nothing where the state is 0, and a state can be added to
+ * the bytes that follow it. So the first 0 to 7 of at least 8 bytes, with zeros in front, are a word like any
+ * other, without a branch that depends on the length. */
+__attribute__((target("sse4.2,pclmul"))) static inline uint64_t crc32c_odd(uint64_t state, const uint8_t *p,
+                                                                           unsigned odd) {
+    const uint64_t first = (word_load(p) ^ state) << (56u - 8u * odd) << 8;
+    /* What of the state goes beyond those bytes is added to the next ones. */
+    return _mm_crc32_u64(0, first) ^ state >> (8u * odd);
+}
+
+/* Whole words, many. */
+__attribute__((target("sse4.2,pclmul"), noinline)) static uint64_t crc32c_many(uint64_t state,
+                                                                               const uint8_t *p, size_t n) {
+    while (n >= LANES_BYTES_MIN) {
         size_t k = n / 24;
         if (k > LANE_WORDS_MAX)
             k = LANE_WORDS_MAX;
@@ -117,24 +135,31 @@ __attribute__((target("sse4.2,pclmul"))) static uint32_t crc32c_sse42(uint32_t c
         p += 24 * k;
         n -= 24 * k;
     }
-    for (; n >= 8; n -= 8, p += 8)
+    for (; n > 0; n -= 8, p += 8)
         state = _mm_crc32_u64(state, word_load(p));
-    uint32_t tail = (uint32_t)state;
-    if (n & 4) {
-        uint32_t word;
-        memcpy(&word, p, 4);
-        tail = _mm_crc32_u32(tail, word);
-        p += 4;
+    return state;
+}
+
+__attribute__((target("sse4.2,pclmul"))) static uint32_t crc32c_sse42(uint32_t crc, const void *data,
+                                                                      size_t n) {
+    const uint8_t *p = data;
+    if (n < 8)
+        return ~crc32c_few(~crc, p, n);
+    const unsigned odd = n % 8;
+    uint64_t state = crc32c_odd(~crc, p, odd);
+    p += odd;
+    n -= odd;
+    if (n >= LANES_BYTES_MIN)
+        return ~(uint32_t)crc32c_many(state, p, n);
+    for (; n >= 32; n -= 32, p += 32) {
+        state = _mm_crc32_u64(state, word_load(p));
+        state = _mm_crc32_u64(state, word_load(p + 8));
+        state = _mm_crc32_u64(state, word_load(p + 16));
+        state = _mm_crc32_u64(state, word_load(p + 24));
     }
-    if (n & 2) {
-        uint16_t word;
-        memcpy(&word, p, 2);
-        tail = _mm_crc32_u16(tail, word);
-        p += 2;
-    }
-    if (n & 1)
-        tail = _mm_crc32_u8(tail, *p);
-    return ~tail;
+    for (; n > 0; n -= 8, p += 8)
+        state = _mm_crc32_u64(state, word_load(p));
+    return ~(uint32_t)state;
 }
 
 typedef uint32_t (*crc32c_fn)(uint32_t crc, const void *data, size_t n);

@@ -11,6 +11,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "sdk/src/base/lmdb_check/lmdb_check.h"
+
 #define SPACE_LOW_BYTES (64u * 1024u)
 
 struct base_lmdb {
@@ -156,13 +158,14 @@ static int dbs_open(base_lmdb *self, const base_lmdb_options *opt) {
     return mdb_txn_commit(txn);
 }
 
-/* A file that was cut: LMDB would map it, and a look behind its end would be a SIGBUS. The walk over all
- * pages, with pread and before LMDB maps the file, belongs here, too. */
+/* A file that was cut: LMDB would map it, and a look behind its end would be a SIGBUS. Pages that were freed
+ * before they were ever written may lie there, though. */
 static int file_check(const base_lmdb *self) {
     int fd = -1;
     struct stat st;
     MDB_stat pages;
     MDB_envinfo info;
+    lmdb_check_report report;
     int rc = mdb_env_get_fd(self->env, &fd);
     if (rc == 0)
         rc = mdb_env_info(self->env, &info);
@@ -170,7 +173,9 @@ static int file_check(const base_lmdb *self) {
         rc = mdb_env_stat(self->env, &pages);
     if (rc != 0 || fstat(fd, &st) != 0)
         return rc != 0 ? rc : errno;
-    return (uint64_t)st.st_size / pages.ms_psize > info.me_last_pgno ? 0 : MDB_CORRUPTED;
+    if ((uint64_t)st.st_size / pages.ms_psize > info.me_last_pgno)
+        return 0;
+    return lmdb_check(fd, NULL, &report) == LMDB_CHECK_GOOD ? 0 : MDB_CORRUPTED;
 }
 
 static base_lmdb_err env_open(base_lmdb *self, const base_lmdb_options *opt) {

@@ -1,13 +1,13 @@
 #include "sdk/src/event/intern.h"
 
-#include <stdlib.h>
+#include <endian.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define WORDS (WDI_INTERN_BYTES_MAX / 8)
-#define EMPTY 0u
-#define BUSY UINT32_MAX /* nobody waits for it */
 
-_Static_assert(sizeof(wdi_intern_slot) == 64, "one cache line");
+_Static_assert(sizeof(wdi_intern_text) == 64, "one cache line");
+_Static_assert((WDI_INTERN_NUMBERS << 3) <= 1u << 14, "a key takes two bytes at most");
 
 /* A string that is looked up, with room for one word more than the longest that has a place. */
 typedef struct text {
@@ -23,18 +23,21 @@ static const uint64_t hash_factors[WORDS + 1] = {
 };
 
 wadi_err wdi_intern_init(wdi_intern *intern) {
-    size_t bytes = WDI_INTERN_SLOTS * sizeof(wdi_intern_slot);
-    intern->slots = aligned_alloc(sizeof(wdi_intern_slot), bytes);
-    if (intern->slots == NULL)
+    wdi_intern_table *table =
+        mmap(NULL, sizeof *table, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    intern->table = table == MAP_FAILED ? NULL : table;
+    if (intern->table == NULL)
         return WADI_ERR_NO_MEMORY;
-    memset(intern->slots, 0, bytes);
+    table->texts[WDI_INTERN_EMPTY].mask = WDI_TEXT_NEVER;
+    table->texts[WDI_INTERN_BUSY].mask = WDI_TEXT_NEVER;
     atomic_init(&intern->count, 0);
     return WADI_OK;
 }
 
 void wdi_intern_fini(wdi_intern *intern) {
-    free(intern->slots);
-    intern->slots = NULL;
+    if (intern->table != NULL)
+        munmap(intern->table, sizeof *intern->table);
+    intern->table = NULL;
 }
 
 /* Ends at the terminator, or with n beyond WDI_INTERN_BYTES_MAX. */
@@ -50,45 +53,57 @@ static void text_read(const char *string, text *ret_text) {
     }
 }
 
+static void text_keep(wdi_intern_text *kept, uint32_t id, const text *t) {
+    uint32_t key = id << 3;
+    if (key >= 0x80)
+        key = (key & 0x7f) | 0x80 | (key >> 7) << 8;
+    memcpy(kept->words, t->words, sizeof kept->words);
+    kept->mask = wdi_text_mask(t->n);
+    kept->key = htole16((uint16_t)key);
+    kept->key_bytes = key < 0x80 ? 1 : 2;
+    kept->n = (uint8_t)t->n;
+}
+
 /* Writes the definition into the ring; 0: no room. */
-static uint32_t define(wdi_intern *intern, wdi_ring *ring, const char *string, uint32_t n) {
+static uint32_t define(wdi_intern *intern, wdi_ring *ring, const text *t) {
     uint64_t pos = 0;
-    uint8_t *payload = wdi_ring_claim(ring, (uint32_t)sizeof(uint32_t) + n, &pos);
+    uint8_t *payload = wdi_ring_claim(ring, (uint32_t)sizeof(uint32_t) + t->n, &pos);
     if (payload == NULL)
         return 0;
     uint32_t id = atomic_fetch_add_explicit(&intern->count, 1, memory_order_relaxed) + 1;
     for (uint32_t i = 0; i < sizeof id; i++)
         payload[i] = (uint8_t)(id >> 8 * i);
-    memcpy(payload + sizeof id, string, n);
-    wdi_ring_commit(ring, pos, WDI_RECORD_DEFINITION, WADI_NORMAL, (uint32_t)sizeof(uint32_t) + n);
+    memcpy(payload + sizeof id, t->words, t->n);
+    wdi_ring_commit(ring, pos, WDI_RECORD_DEFINITION, WADI_NORMAL, (uint32_t)sizeof(uint32_t) + t->n);
     return id;
 }
 
 /* Takes the empty slot for the text. Who meets it meanwhile, a signal handler of this very thread too, goes
- * on without. With no room in the ring the slot is given back. */
-static uint32_t slot_take(wdi_intern *intern, wdi_ring *ring, wdi_intern_slot *slot, const text *t) {
-    uint32_t empty = EMPTY;
+ * on without. With no room in the ring, or no place for the text, the slot is given back. */
+static uint32_t slot_take(wdi_intern *intern, wdi_ring *ring, _Atomic uint16_t *slot, const text *t) {
+    uint16_t empty = WDI_INTERN_EMPTY;
     if (atomic_load_explicit(&intern->count, memory_order_relaxed) >= WDI_INTERN_STRINGS_MAX ||
-        !atomic_compare_exchange_strong_explicit(&slot->id, &empty, BUSY, memory_order_acquire,
+        !atomic_compare_exchange_strong_explicit(slot, &empty, WDI_INTERN_BUSY, memory_order_acquire,
                                                  memory_order_relaxed))
         return 0;
-    memcpy(slot->words, t->words, sizeof slot->words);
-    slot->n = t->n;
-    uint32_t id = define(intern, ring, (const char *)slot->words, t->n);
-    atomic_store_explicit(&slot->id, id, memory_order_release);
-    return id;
+    uint32_t id = define(intern, ring, t);
+    bool kept = id != 0 && id < WDI_INTERN_NUMBERS;
+    if (kept)
+        text_keep(&intern->table->texts[id], id, t);
+    atomic_store_explicit(slot, kept ? (uint16_t)id : WDI_INTERN_EMPTY, memory_order_release);
+    return kept ? id : 0;
 }
 
 static uint32_t slot_find(wdi_intern *intern, wdi_ring *ring, const text *t) {
     uint32_t at = (uint32_t)(t->hash >> (64 - WDI_INTERN_SLOT_BITS));
     for (uint32_t probe = 0; probe < WDI_INTERN_PROBES_MAX; probe++) {
-        wdi_intern_slot *slot = intern->slots + at;
-        uint32_t id = atomic_load_explicit(&slot->id, memory_order_acquire);
-        if (id == EMPTY)
+        _Atomic uint16_t *slot = &intern->table->slots[at];
+        uint32_t id = atomic_load_explicit(slot, memory_order_acquire);
+        if (id == WDI_INTERN_EMPTY)
             return slot_take(intern, ring, slot, t);
-        if (id == BUSY)
+        if (id == WDI_INTERN_BUSY)
             return 0;
-        if (memcmp(slot->words, t->words, sizeof slot->words) == 0)
+        if (memcmp(intern->table->texts[id].words, t->words, sizeof intern->table->texts[id].words) == 0)
             return id;
         at = (at + 1) % WDI_INTERN_SLOTS;
     }

@@ -25,9 +25,8 @@ static uint32_t self_tid(uint32_t pid) {
 
 /* ---- producers -------------------------------------------------------------------------------------- */
 
+/* n: 1 … payload_max. */
 static inline uint8_t *slot_claim(wdi_ring *ring, uint32_t n, uint64_t *ret_pos) {
-    if (n == 0 || n > ring->payload_max)
-        return NULL;
     wdi_ring_header *header = ring->header;
     uint64_t bytes = wdi_slot_bytes(n);
     uint64_t mark = WDI_MARK | (uint64_t)self_tid(ring->pid) << WDI_MARK_TID_SHIFT | bytes;
@@ -51,6 +50,8 @@ static inline uint8_t *slot_claim(wdi_ring *ring, uint32_t n, uint64_t *ret_pos)
 }
 
 uint8_t *wdi_ring_claim(wdi_ring *ring, uint32_t n, uint64_t *ret_pos) {
+    if (n == 0 || n > ring->payload_max)
+        return NULL;
     return slot_claim(ring, n, ret_pos);
 }
 

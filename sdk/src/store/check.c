@@ -1,6 +1,5 @@
-/* What a file must look like for us to go on with it. LMDB checks little, and its pages carry no checksum;
- * our records do. A walk over LMDB's own pages before it maps the file belongs in base/lmdb.c, before this.
- */
+/* What a file must look like for us to go on with it. LMDB's pages have been walked before it mapped
+ * the file; they carry no checksum, our records do. */
 #include "sdk/src/store/inside.h"
 
 #include <string.h>

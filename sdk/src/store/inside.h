@@ -160,6 +160,20 @@ WADI_NODISCARD wadi_err wdi_clock_fill(wdi_store *s, const wdi_run_record *run, 
 /* The sample of the current run's boot; zeros when there is none. */
 WADI_NODISCARD wadi_err wdi_clock_load(wdi_store *s, wdi_boot_record *ret_boot);
 
+/* ---- quarantine (quarantine.c) ------------------------------------------------------------------ */
+
+/* Files that are there. */
+uint64_t wdi_quarantine_count(const char *dir);
+/* Moves the store's file there, for the reason given. Another file (may be NULL) takes its place. */
+WADI_NODISCARD wadi_err wdi_quarantine_take(const wdi_store_options *opt, const char *why,
+                                            const char *successor);
+
+/* ---- salvage (salvage.c) ------------------------------------------------------------------------ */
+
+/* Fills the store, whose file is new, with what can be read of the damaged file. WADI_ERR_CORRUPT: that is
+ * not enough to go on with. */
+WADI_NODISCARD wadi_err wdi_salvage(wdi_store *s, int fd);
+
 /* ---- opening (check.c) -----------------------------------------------------------------------------------
  */
 

@@ -1,18 +1,18 @@
 #include "sdk/src/store/inside.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "sdk/src/base/random.h"
+#include "sdk/src/base/lmdb_check/lmdb_check.h"
 
 #define PATH_BYTES_MAX 4096u
+#define WHY_BYTES 128u
 #define CHUNK_PAYLOAD_MIN 4096u
 #define CHUNK_NUMBERS_MAX 512u /* of a new chunk */
 #define CHUNKS_IN_MAP 64u      /* a chunk takes at most this part of a small map */
@@ -51,56 +51,6 @@ static wdi_store *store_alloc(const wdi_store_options *opt) {
     return NULL;
 }
 
-/* ---- quarantine --------------------------------------------------------------------------------- */
-
-static uint64_t quarantine_count(const char *dir) {
-    uint64_t n = 0;
-    DIR *d = opendir(dir);
-    if (d == NULL)
-        return 0;
-    for (const struct dirent *e = readdir(d); e != NULL; e = readdir(d))
-        n += e->d_name[0] != '.';
-    closedir(d);
-    return n;
-}
-
-static wadi_err dir_sync(const char *dir) {
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int failed = fd < 0 || fsync(fd) != 0;
-    if (fd >= 0)
-        close(fd);
-    return failed ? WADI_ERR_IO : WADI_OK;
-}
-
-static wadi_err parent_sync(const char *path) {
-    char dir[PATH_BYTES_MAX];
-    const char *slash = strrchr(path, '/');
-    size_t n = slash != NULL ? (size_t)(slash - path) : 0;
-    if (n == 0 || n >= sizeof dir)
-        return WADI_ERR_INVALID;
-    memcpy(dir, path, n);
-    dir[n] = '\0';
-    return dir_sync(dir);
-}
-
-/* Nothing is deleted: whoever looks after the device may want it. */
-static wadi_err set_aside(const wdi_store_options *opt, const char *why) {
-    char path[PATH_BYTES_MAX];
-    uint64_t mark = 0;
-    bool made = mkdir(opt->quarantine_dir, 0700) == 0;
-    if ((!made && errno != EEXIST) || !base_random(&mark, sizeof mark) ||
-        (made && parent_sync(opt->quarantine_dir) != WADI_OK))
-        return WADI_ERR_IO;
-    int n = snprintf(path, sizeof path, "%s/store-%016" PRIx64 ".mdb", opt->quarantine_dir, mark);
-    if (n < 0 || (size_t)n >= sizeof path)
-        return WADI_ERR_INVALID;
-    if (rename(opt->path, path) != 0)
-        return WADI_ERR_IO;
-    wdi_diagf(opt->diag, WADI_DIAG_ERROR, "store: %s: set aside as %s", why, path);
-    wadi_err err = dir_sync(opt->quarantine_dir);
-    return err == WADI_OK ? parent_sync(opt->path) : err;
-}
-
 /* ---- opening ------------------------------------------------------------------------------------ */
 
 static wadi_err store_begin_fresh(wdi_store *s, uint64_t quarantined) {
@@ -113,6 +63,23 @@ static wadi_err store_begin_fresh(wdi_store *s, uint64_t quarantined) {
     s->state.meta.oldest_run = 1;
     s->state.meta.quarantined = quarantined;
     return wdi_txn_end(s, wdi_stream_insert(&s->state, 0, 1, 0));
+}
+
+/* Before LMDB maps the file, and at every open, after a clean close too: a walk over the pages costs less
+ * than the look at every chunk that follows, and a disk may spoil what lies still. */
+static wadi_err pages_check(const wdi_store_options *opt, char why[WHY_BYTES]) {
+    lmdb_check_report report;
+    int fd = open(opt->path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return WADI_OK; /* there is none yet; of another fault LMDB will tell */
+    lmdb_check_result result = lmdb_check(fd, NULL, &report);
+    close(fd);
+    if (result == LMDB_CHECK_GOOD || result == LMDB_CHECK_EMPTY)
+        return WADI_OK;
+    if (result == LMDB_CHECK_FAILED)
+        return report.reason == LMDB_CHECK_MEMORY_FAULT ? WADI_ERR_NO_MEMORY : WADI_ERR_IO;
+    snprintf(why, WHY_BYTES, "page %" PRIu64 ": %s", report.page, lmdb_check_text(report.reason));
+    return WADI_ERR_CORRUPT;
 }
 
 static wadi_err store_open_file(wdi_store *s, const wdi_store_options *opt) {
@@ -135,29 +102,80 @@ static wadi_err store_open_file(wdi_store *s, const wdi_store_options *opt) {
     if (err != WADI_OK)
         return err;
     s->kept = s->state;
-    return fresh ? store_begin_fresh(s, quarantine_count(opt->quarantine_dir)) : WADI_OK;
+    return fresh ? store_begin_fresh(s, wdi_quarantine_count(opt->quarantine_dir)) : WADI_OK;
 }
 
-wadi_err wdi_store_open(const wdi_store_options *opt, wdi_store **ret_store) {
+/* A new file beside the damaged one, with what can be read of that. WADI_ERR_CORRUPT: nothing. */
+static wadi_err store_salvage(const wdi_store_options *opt, const char *path) {
+    const base_lmdb_db db = {NULL, false};
+    struct stat st;
+    int fd = open(opt->path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        if (fd >= 0)
+            close(fd);
+        return WADI_ERR_IO;
+    }
+    struct rlimit limit;
+    /* With room for what is written twice on the way: never full of what was not full before. */
+    uint64_t bytes = (uint64_t)st.st_size > opt->disk_bytes_max ? (uint64_t)st.st_size : opt->disk_bytes_max;
+    bytes *= 2;
+    /* Beyond this limit the kernel would not only refuse but raise SIGXFSZ in our host. */
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && bytes > limit.rlim_cur)
+        bytes = limit.rlim_cur;
+    const base_lmdb_options lmdb = {.path = path, .map_bytes = (size_t)bytes, .dbs = &db, .n_dbs = 1};
+    wdi_store *s = store_alloc(opt);
+    wadi_err err = s != NULL ? WADI_OK : WADI_ERR_NO_MEMORY;
+    (void)unlink(path); /* an earlier try's */
+    if (err == WADI_OK)
+        err = wdi_lmdb_err(base_lmdb_open(&lmdb, &s->env, NULL));
+    if (err == WADI_OK)
+        err = wdi_salvage(s, fd);
+    wdi_store_close(s);
+    close(fd);
+    if (err != WADI_OK)
+        (void)unlink(path);
+    return err;
+}
+
+/* Puts another file, or none, in the damaged one's place. A full disk, and the like, may pass: then the
+ * damaged file stays where it is. */
+static wadi_err store_replace(const wdi_store_options *opt, const char *why, bool salvage) {
+    char path[PATH_BYTES_MAX];
+    int n = snprintf(path, sizeof path, "%s.new", opt->path);
+    if (n < 0 || (size_t)n >= sizeof path)
+        return WADI_ERR_INVALID;
+    wadi_err err = salvage ? store_salvage(opt, path) : WADI_ERR_CORRUPT;
+    if (err != WADI_OK && err != WADI_ERR_CORRUPT)
+        return err;
+    return wdi_quarantine_take(opt, why, err == WADI_OK ? path : NULL);
+}
+
+static wadi_err store_try(const wdi_store_options *opt, char why[WHY_BYTES], wdi_store **ret_store) {
+    snprintf(why, WHY_BYTES, "its records do not hold together");
+    wadi_err err = pages_check(opt, why);
+    if (err != WADI_OK)
+        return err;
     wdi_store *s = store_alloc(opt);
     if (s == NULL)
         return WADI_ERR_NO_MEMORY;
-    wadi_err err = store_open_file(s, opt);
-    if (err == WADI_ERR_CORRUPT) {
+    err = store_open_file(s, opt);
+    if (err == WADI_OK)
+        *ret_store = s;
+    else
         wdi_store_close(s);
-        s = NULL;
-        err = set_aside(opt, wadi_strerror(WADI_ERR_CORRUPT));
+    return err;
+}
+
+/* What was salvaged is looked at like any other file; if it does not hold together, nothing is kept. */
+wadi_err wdi_store_open(const wdi_store_options *opt, wdi_store **ret_store) {
+    char why[WHY_BYTES];
+    wadi_err err = store_try(opt, why, ret_store);
+    for (unsigned i = 0; err == WADI_ERR_CORRUPT && i < 2; i++) {
+        err = store_replace(opt, why, i == 0);
         if (err == WADI_OK)
-            s = store_alloc(opt);
-        if (err == WADI_OK)
-            err = s != NULL ? store_open_file(s, opt) : WADI_ERR_NO_MEMORY;
+            err = store_try(opt, why, ret_store);
     }
-    if (err != WADI_OK) {
-        wdi_store_close(s);
-        return err;
-    }
-    *ret_store = s;
-    return WADI_OK;
+    return err;
 }
 
 void wdi_store_close(wdi_store *s) {

@@ -6,8 +6,8 @@
  * disjoint, and older ones are sent first.
  *
  * Every change is one synced transaction; a call that fails has changed nothing. Nothing is ever sent that is
- * not committed. May use: base/lmdb, base/crc32c, wire. May not use: ring, upload, threads, clocks (time is
- * an argument).
+ * not committed. May use: base/lmdb, base/lmdb_check, base/crc32c, wire. May not use: ring, upload, threads,
+ * clocks (time is an argument).
  *
  * Threads: none of its own; all calls on a store come from one thread at a time (the background thread, and
  * wadi_open before it starts). All memory is taken in wdi_store_open. */
@@ -36,14 +36,17 @@ typedef struct wdi_store wdi_store;
 
 typedef struct wdi_store_options {
     const char *path;           /* the LMDB file; its directory exists */
-    const char *quarantine_dir; /* where a damaged file is set aside */
+    const char *quarantine_dir; /* where a damaged file is set aside: as many bytes as disk_bytes_max, the
+                                   oldest go first */
     uint8_t installation[WIRE_ID_BYTES];
     uint64_t disk_bytes_max; /* the map, and what is preallocated */
     uint64_t move_wait_us;   /* 0: WDI_MOVE_WAIT_US_DEFAULT */
     const wdi_diag *diag;    /* borrowed for the store's life; may be NULL */
 } wdi_store_options;
 
-/* Opens or makes the file. A damaged one is moved to quarantine_dir and a new stream begins. */
+/* Opens or makes the file. A damaged one is moved to quarantine_dir, and what can be read of it goes into a
+ * new one: numbers that are owed and missing become tombstones (store_lost), and those behind the first of
+ * them a new stream. With nothing to go on with, the store begins anew. */
 WADI_NODISCARD wadi_err wdi_store_open(const wdi_store_options *opt, wdi_store **ret_store);
 void wdi_store_close(wdi_store *s);
 /* In a forked child: frees memory, touches neither the file nor its mapping. */

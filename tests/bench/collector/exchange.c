@@ -9,14 +9,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* `localhost` has two addresses on most machines, and a collector may listen on one of them. */
 int exchange_connect(const char *host, const char *port) {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
     if (getaddrinfo(host, port, &hints, &list) != 0)
         return -1;
-    int fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
-    if (fd >= 0 && connect(fd, list->ai_addr, list->ai_addrlen) != 0) {
-        close(fd);
-        fd = -1;
+    int fd = -1, one = 1;
+    for (const struct addrinfo *at = list; at && fd < 0; at = at->ai_next) {
+        fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd >= 0 && connect(fd, at->ai_addr, at->ai_addrlen) != 0) {
+            close(fd);
+            fd = -1;
+        }
     }
     freeaddrinfo(list);
     if (fd >= 0)

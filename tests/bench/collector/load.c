@@ -189,7 +189,7 @@ wire_span load_batch(load *l, uint32_t s, int64_t now_us, uint32_t *ret_events) 
 /* Streams lie at different times behind, so that their events are interleaved. */
 size_t load_event(load *l, uint32_t s, int64_t now_us, uint8_t *out, uint64_t *chain) {
     run_begin(l, now_us);
-    uint64_t behind_us = s * UINT64_C(7919) % (uint64_t)(l->opt.displaced_us + 1);
+    uint64_t behind_us = s * UINT64_C(618033989) % (uint64_t)(l->opt.displaced_us + 1);
     return framed_put(l, out, (uint64_t)(now_us - l->run_began_us) - behind_us,
                       wire_crc_seed(l->streams[s].nonce), chain);
 }

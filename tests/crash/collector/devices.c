@@ -20,7 +20,7 @@
 
 typedef struct arguments {
     const char *port_file, *ca_file, *notes_file;
-    uint32_t first, streams, connections, batches, batch_max, pace_ms, retry_ms_max, drain_ms;
+    uint32_t first, streams, connections, batches, batch_max, pace_ms, retry_ms_max, drain_ms, displaced_ms;
     uint64_t seed;
 } arguments;
 
@@ -48,27 +48,22 @@ static atomic_uint batches_left;
 /* ---- arguments --------------------------------------------------------------------------------------- */
 
 static const struct option options[] = {
-    {"port-file", required_argument, NULL, 'p'},
-    {"ca", required_argument, NULL, 'c'},
-    {"notes", required_argument, NULL, 'n'},
-    {"first", required_argument, NULL, 'f'},
-    {"streams", required_argument, NULL, 's'},
-    {"connections", required_argument, NULL, 'k'},
-    {"batches", required_argument, NULL, 'b'},
-    {"batch-max", required_argument, NULL, 'm'},
-    {"pace-ms", required_argument, NULL, 'P'},
-    {"seed", required_argument, NULL, 'S'},
-    {"retry-ms-max", required_argument, NULL, 'r'},
-    {"drain-ms", required_argument, NULL, 'd'},
-    {NULL, 0, NULL, 0},
+    {"port-file", required_argument, NULL, 'p'},    {"ca", required_argument, NULL, 'c'},
+    {"notes", required_argument, NULL, 'n'},        {"first", required_argument, NULL, 'f'},
+    {"streams", required_argument, NULL, 's'},      {"connections", required_argument, NULL, 'k'},
+    {"batches", required_argument, NULL, 'b'},      {"batch-max", required_argument, NULL, 'm'},
+    {"pace-ms", required_argument, NULL, 'P'},      {"seed", required_argument, NULL, 'S'},
+    {"retry-ms-max", required_argument, NULL, 'r'}, {"drain-ms", required_argument, NULL, 'd'},
+    {"displaced-ms", required_argument, NULL, 'D'}, {NULL, 0, NULL, 0},
 };
 
 static uint32_t *number_of(arguments *a, int letter) {
     const struct {
         int letter;
         uint32_t *number;
-    } numbers[] = {{'f', &a->first},   {'s', &a->streams},   {'k', &a->connections},  {'b', &a->batches},
-                   {'P', &a->pace_ms}, {'m', &a->batch_max}, {'r', &a->retry_ms_max}, {'d', &a->drain_ms}};
+    } numbers[] = {{'f', &a->first},        {'s', &a->streams},  {'k', &a->connections},
+                   {'b', &a->batches},      {'P', &a->pace_ms},  {'m', &a->batch_max},
+                   {'r', &a->retry_ms_max}, {'d', &a->drain_ms}, {'D', &a->displaced_ms}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (numbers[i].letter == letter)
             return numbers[i].number;
@@ -194,7 +189,7 @@ static bool sender_begin(sender *s, const arguments *a, notes *n, base_tls *tls,
     load_options opt = {.streams = a->first + a->streams,
                         .batch_min = 1,
                         .batch_max = 1,
-                        .displaced_us = 500000,
+                        .displaced_us = 1000 * (int64_t)a->displaced_ms,
                         .seed = a->seed + index};
     s->arguments = a;
     s->notes = n;
@@ -273,6 +268,7 @@ int main(int argc, char **argv) {
                    .pace_ms = 20,
                    .retry_ms_max = 200,
                    .drain_ms = 60000,
+                   .displaced_ms = 500,
                    .seed = 1};
     notes n;
     base_tls *tls = NULL;
@@ -280,7 +276,7 @@ int main(int argc, char **argv) {
     if (!arguments_parse(argc, argv, &a)) {
         fprintf(stderr, "usage: wadi-crash-devices --port-file F --ca F --notes F [--first N] [--streams N]\n"
                         "  [--connections N] [--batches N] [--batch-max N] [--pace-ms N] [--seed N]\n"
-                        "  [--retry-ms-max N] [--drain-ms N]\n");
+                        "  [--retry-ms-max N] [--drain-ms N] [--displaced-ms N]\n");
         return 64;
     }
     base_tls_options opt = {.ca_file = a.ca_file};

@@ -52,7 +52,7 @@ def files_full(seed):
         devices.start(**PACE)
         rig.eventually(lambda: rig.Commits(collector.events).events() > 0, "the first epoch")
         ballast = Ballast(where)
-        rig.eventually(lambda: is_unready(collector, "sink files", "no_space"), "/readyz says which disk is full")
+        rig.eventually(lambda: is_unready(collector, "sink files", "No space left on device"), "/readyz says which disk is full")
         rig.eventually(lambda: collector.metric("sink_errors_total", "no_space") > 0, "the error is counted")
         acked = devices.acked()
         rig.eventually(lambda: devices.acked() > acked, "the journal still takes events")

@@ -33,13 +33,16 @@ journal: {{dir: {journal}, max_bytes: {max_bytes}, keep: 2s, keep_bytes: 1MiB}}
 ingress: {{threads: {threads}}}
 order: {{window: {window}, max_pending: {max_pending}}}
 sinks:
-  - {{name: files, type: file, path: {events}, compression: none, roll_bytes: {roll_bytes}, roll_interval: 200ms}}
+  - {{name: files, type: file, path: {events}, compression: none, roll_bytes: {roll_bytes}, roll_interval: 200ms,
+     late_roll_interval: {late_roll_interval}}}
 """
 # A second sink, with an order of its own.
 PACKED = """\
-  - {{name: packed, type: file, path: {packed}, compression: zstd, window: 3s, roll_interval: 700ms}}
+  - {{name: packed, type: file, path: {packed}, compression: zstd, window: 3s, roll_interval: 700ms,
+     late_roll_interval: 2s}}
 """
-SETTINGS = {"max_bytes": "256MiB", "threads": 2, "window": "1s", "max_pending": "64MiB", "roll_bytes": "128KiB"}
+SETTINGS = {"max_bytes": "256MiB", "threads": 2, "window": "1s", "max_pending": "64MiB", "roll_bytes": "128KiB",
+            "late_roll_interval": "1500ms"}
 
 
 class Failure(Exception):

@@ -1,9 +1,6 @@
 #include "tests/unit/schemas/golden.h"
 
-#include <pb_encode.h>
-#include <string.h>
-
-#include "wadi/v1/record.pb.h"
+#include "tests/unit/schemas/reference_record.h"
 
 /* ---- events ----------------------------------------------------------------------------------- */
 
@@ -128,46 +125,56 @@ static size_t ack_unverified_encode(uint8_t *out) { return ack_encode(&golden_ac
 
 /* ---- record ----------------------------------------------------------------------------------- */
 
-static bool fields_encode(pb_ostream_t *stream, const pb_field_t *field, void *const *arg) {
-    const wadi_v1_Field *fields = *arg;
-    for (; fields->which_value != 0; fields++) {
-        if (!pb_encode_tag_for_field(stream, field) ||
-            !pb_encode_submessage(stream, wadi_v1_Field_fields, fields))
-            return false;
-    }
-    return true;
-}
+static const reference_field app = {.key = TEXT("app"), .type = WIRE_STRING, .s = TEXT("demo")};
+static const reference_field values[] = {
+    {.key = TEXT("path"), .type = WIRE_STRING, .s = TEXT("/")},
+    {.key = TEXT("delta"), .type = WIRE_INT, .i = -2},
+    {.key = TEXT("seconds"), .type = WIRE_DOUBLE, .d = 0.1},
+    {.key = TEXT("cached"), .type = WIRE_FALSE},
+    {.key = TEXT("digest"), .type = WIRE_BYTES, .s = TEXT("\x00\xff")},
+};
+static const reference_field range[] = {
+    {.key = TEXT("first_seq"), .type = WIRE_INT, .i = 43},
+    {.key = TEXT("last_seq"), .type = WIRE_INT, .i = 44},
+    {.key = TEXT("count"), .type = WIRE_INT, .i = 2},
+    {.key = TEXT("reason"), .type = WIRE_STRING, .s = TEXT("disk_quota")},
+};
 
 static size_t record_encode(uint8_t *out) {
-    static wadi_v1_Field context[] = {
-        {.key = "app", .which_value = wadi_v1_Field_string_value_tag, .value.string_value = "demo"},
-        {.key = ""}};
-    static wadi_v1_Field properties[] = {
-        {.key = "path", .which_value = wadi_v1_Field_string_value_tag, .value.string_value = "/"},
-        {.key = "delta", .which_value = wadi_v1_Field_int_value_tag, .value.int_value = -2},
-        {.key = "seconds", .which_value = wadi_v1_Field_double_value_tag, .value.double_value = 0.1},
-        {.key = "cached", .which_value = wadi_v1_Field_bool_value_tag, .value.bool_value = false},
-        {.key = "digest",
-         .which_value = wadi_v1_Field_bytes_value_tag,
-         .value.bytes_value = {.size = 2, .bytes = {0x00, 0xff}}},
-        {.key = ""}};
-    wadi_v1_Record record = {.name = "page_view",
-                             .time_us = INT64_C(1431590401500123),
-                             .time_quality = wadi_v1_TimeQuality_TIME_QUALITY_EXACT,
-                             .received_us = INT64_C(1431590404100000),
-                             .seq = 42,
-                             .run = 3,
-                             .late = true,
-                             .resent = true,
-                             .user = "u-1",
-                             .session = "s-1",
-                             .context = {.funcs.encode = fields_encode, .arg = context},
-                             .properties = {.funcs.encode = fields_encode, .arg = properties},
-                             .time_error_us = 1500};
-    memcpy(record.installation, golden_head.installation, WIRE_ID_BYTES);
-    memcpy(record.stream, golden_head.stream, WIRE_ID_BYTES);
-    pb_ostream_t stream = pb_ostream_from_buffer(out, GOLDEN_BYTES_MAX);
-    return pb_encode(&stream, wadi_v1_Record_fields, &record) ? stream.bytes_written : 0;
+    const reference_record record = {.name = TEXT("page_view"),
+                                     .time_us = INT64_C(1431590401500123),
+                                     .time_quality = 1,
+                                     .received_us = INT64_C(1431590404100000),
+                                     .installation = golden_head.installation,
+                                     .stream = golden_head.stream,
+                                     .seq = 42,
+                                     .run = 3,
+                                     .late = true,
+                                     .resent = true,
+                                     .user = TEXT("u-1"),
+                                     .session = TEXT("s-1"),
+                                     .context = &app,
+                                     .n_context = 1,
+                                     .properties = values,
+                                     .n_properties = 5,
+                                     .time_error_us = 1500};
+    return reference_record_encode(&record, out, GOLDEN_BYTES_MAX);
+}
+
+static size_t record_dropped_encode(uint8_t *out) {
+    const reference_record record = {.name = TEXT("_wadi.dropped"),
+                                     .time_us = INT64_C(1431590401500123),
+                                     .time_quality = 3,
+                                     .received_us = INT64_C(1431590404100000),
+                                     .installation = golden_head.installation,
+                                     .stream = golden_head.stream,
+                                     .seq = 43,
+                                     .run = 3,
+                                     .properties = range,
+                                     .n_properties = 4,
+                                     .time_error_us = 2600000,
+                                     .tenant = TEXT("acme")};
+    return reference_record_encode(&record, out, GOLDEN_BYTES_MAX);
 }
 
 const golden_file golden_files[] = {
@@ -177,5 +184,6 @@ const golden_file golden_files[] = {
     {"ack-ok", "Ack", ack_ok_encode},
     {"ack-unverified", "Ack", ack_unverified_encode},
     {"record", "Record", record_encode},
+    {"record-dropped", "Record", record_dropped_encode},
 };
 const size_t golden_files_n = sizeof golden_files / sizeof golden_files[0];

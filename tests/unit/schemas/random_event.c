@@ -102,11 +102,22 @@ static void random_event_try(random_event *event, random_source *random, uint32_
         event->props[i] = random_prop(event, random, id_max);
 }
 
-void random_event_fill(random_event *event, random_source *random, uint32_t id_max) {
+/* Any bytes, or ASCII, or characters of every length. */
+static void bytes_fill(random_event *event, random_source *random) {
+    static const char characters[] = "a\xC3\xBC\xE2\x82\xAC\xF0\x9F\x8C\xA7\"\\\n";
+    const uint64_t kind = random_below(random, 3), shift = random_below(random, sizeof characters - 1);
     for (size_t i = 0; i < sizeof event->bytes; i += 8) {
-        const uint64_t word = random_next(random);
+        uint64_t word = random_next(random);
+        if (kind == 1)
+            word &= UINT64_C(0x7f7f7f7f7f7f7f7f);
         memcpy(event->bytes + i, &word, 8);
     }
+    for (size_t i = 0; kind == 2 && i < sizeof event->bytes; i++)
+        event->bytes[i] = (uint8_t)characters[(i + shift) % (sizeof characters - 1)];
+}
+
+void random_event_fill(random_event *event, random_source *random, uint32_t id_max) {
+    bytes_fill(event, random);
     do
         random_event_try(event, random, id_max);
     while (wire_event_size(&event->event) == 0);

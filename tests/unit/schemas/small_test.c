@@ -247,7 +247,8 @@ static void test_names_when_asked_for_any_value_then_a_text(void **state) {
     assert_string_equal(wire_strerror((wire_err)(WIRE_ERR_SPACE + 1)), "unknown error");
     assert_string_equal(wire_drop_reason_name(1), "disk_quota");
     assert_string_equal(wire_drop_reason_name(6), "too_large");
-    assert_string_equal(wire_drop_reason_name(7), "unknown");
+    assert_string_equal(wire_drop_reason_name(7), "store_lost");
+    assert_string_equal(wire_drop_reason_name(8), "unknown");
     assert_string_equal(wire_time_quality_name(1), "exact");
     assert_string_equal(wire_time_quality_name(4), "explicit");
     assert_string_equal(wire_time_quality_name(5), "unknown");

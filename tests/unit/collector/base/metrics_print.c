@@ -11,7 +11,7 @@ int main(void) {
     metrics_sink_add("archive");
     metric_add(METRIC_LATE_EVENTS, 1, 7);
     metric_set(METRIC_WATERMARK, 0, -1);
-    metric_observe_us(METRIC_EVENT_LAG, 0, UINT64_C(1) << 50);
+    metric_observe(METRIC_EVENT_LAG, 0, UINT64_C(1) << 50);
     metrics_render(&out);
     fputs(out.data, stdout);
     text_fini(&out);

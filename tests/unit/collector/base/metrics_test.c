@@ -74,11 +74,11 @@ static void test_gauge_when_in_seconds_then_shown_exactly(void **state) {
 
 static void test_histogram_when_observed_at_edges_then_buckets_are_inclusive(void **state) {
     (void)state;
-    metric_observe_us(METRIC_JOURNAL_FSYNC_DURATION, 0, 0);
-    metric_observe_us(METRIC_JOURNAL_FSYNC_DURATION, 0, 100);
-    metric_observe_us(METRIC_JOURNAL_FSYNC_DURATION, 0, 101);
-    metric_observe_us(METRIC_JOURNAL_FSYNC_DURATION, 0, 10000000);
-    metric_observe_us(METRIC_JOURNAL_FSYNC_DURATION, 0, 10000001);
+    metric_observe(METRIC_JOURNAL_FSYNC_DURATION, 0, 0);
+    metric_observe(METRIC_JOURNAL_FSYNC_DURATION, 0, 100);
+    metric_observe(METRIC_JOURNAL_FSYNC_DURATION, 0, 101);
+    metric_observe(METRIC_JOURNAL_FSYNC_DURATION, 0, 10000000);
+    metric_observe(METRIC_JOURNAL_FSYNC_DURATION, 0, 10000001);
     expect_line("wadi_journal_fsync_duration_seconds_bucket{le=\"0.0001\"} 2");
     expect_line("wadi_journal_fsync_duration_seconds_bucket{le=\"0.00025\"} 3");
     expect_line("wadi_journal_fsync_duration_seconds_bucket{le=\"5\"} 3");

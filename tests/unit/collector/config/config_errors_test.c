@@ -101,8 +101,57 @@ static const struct fault faults[] = {
     {"same sink twice",
      "id: c1\n" TLS JOURNAL "sinks:\n- {name: f, type: file, path: /o}\n- {name: f, type: file, path: /p}\n",
      "f:6:4: sinks[1].name: another sink has this name\n"},
-    {"sink not built in", "id: c1\n" TLS JOURNAL "sinks:\n- {name: f, type: kafka}\n",
-     "f:5:13: sinks[0].type: is not built in yet; `file` is\n"},
+    {"s3's own settings",
+     "id: c1\n" TLS JOURNAL "sinks:\n- name: f\n  type: s3\n  s3:\n    endpoint: ftp://h\n"
+     "    bucket: A-B\n    prefix: a//\n    access_key_id: k\n    part_bytes: 4MiB\n",
+     "f:8:5: sinks[0].s3.endpoint: begins with http:// or https://\n"
+     "f:9:5: sinks[0].s3.bucket: is 3 to 63 of a-z, 0-9, `-`, `.` and `_`\n"
+     "f:10:5: sinks[0].s3.prefix: ends in `/`, and no part of it is empty, `.` or `..`\n"
+     "f:11:5: sinks[0].s3.access_key_id: is nothing without the other: access_key_id and secret_access_key\n"
+     "f:12:17: sinks[0].s3.part_bytes: 4MiB is out of range: 5MiB to 1GiB\n"},
+    {"s3 without a bucket", "id: c1\n" TLS JOURNAL "sinks:\n- {name: f, type: s3}\n",
+     "f:5:3: sinks[0].s3.bucket: is missing, and has no default\n"},
+    {"kafka's own settings",
+     "id: c1\n" TLS JOURNAL "sinks:\n- {name: f, type: kafka, format: parquet, "
+     "kafka: {brokers: b, rdkafka: {acks: 1}, headers: [seq, key]}}\n",
+     "f:5:26: sinks[0].format: messages are `jsonl` or `record`\n"
+     "f:5:63: sinks[0].kafka.rdkafka: acks is always all: exactly-once needs it\n"
+     "f:5:83: sinks[0].kafka.headers: headers are name, stream, seq and late, or none\n"},
+    {"kafka's combinations",
+     "id: c1\n" TLS JOURNAL
+     "sinks:\n- name: f\n  type: kafka\n  roll_interval: 10m\n  kafka:\n    brokers: b\n"
+     "    topic: a/{name}\n    on_refused: dead_letter\n    tls: {cert_file: c}\n    sasl: {mechanism: "
+     "PLAIN}\n"
+     "    schema_registry: {url: 'http://r'}\n",
+     "f:7:3: sinks[0].roll_interval: is more than 5m: brokers give a transaction up that is open for so "
+     "long\n"
+     "f:10:5: sinks[0].kafka.topic: topics are made of letters, digits, `.`, `_` and `-`\n"
+     "f:11:5: sinks[0].kafka.dead_letter.path: is needed when kafka.on_refused is dead_letter\n"
+     "f:12:11: sinks[0].kafka.tls.enabled: is false: the files do nothing\n"
+     "f:12:11: sinks[0].kafka.tls.cert_file: is nothing without the other: cert_file and key_file\n"
+     "f:13:12: sinks[0].kafka.sasl.mechanism: needs a username and a password\n"
+     "f:14:23: sinks[0].kafka.schema_registry.url: is for format `record`\n"},
+    {"kafka's names twice",
+     "id: c1\n" TLS JOURNAL "sinks:\n- {name: f, type: kafka, kafka: {brokers: b, transactional_id: t}}\n"
+     "- {name: g, type: kafka, kafka: {brokers: b, transactional_id: t}}\n",
+     "f:6:46: sinks[1].kafka.transactional_id: another sink has this one\n"},
+    {"kafka's names given and by default",
+     "id: c1\n" TLS JOURNAL "sinks:\n- {name: f, type: kafka, kafka: {brokers: b, transactional_id: c1-g}}\n"
+     "- {name: g, type: kafka, kafka: {brokers: b}}\n"
+     "- {name: h, type: kafka, kafka: {brokers: b, checkpoint_topic: _wadi.checkpoint.c1-i}}\n"
+     "- {name: i, type: kafka, kafka: {brokers: b}}\n",
+     "f:6:4: sinks[1].kafka.transactional_id: another sink has this one\n"
+     "f:8:4: sinks[3].kafka.checkpoint_topic: another sink has this one\n"},
+    {"parquet's columns",
+     "id: c1\n" TLS JOURNAL "sinks:\n- {name: f, type: file, path: /o, format: parquet, "
+     "parquet: {columns: {Name: string, a: text, b: bool, B: int64}}}\n",
+     "f:5:62: sinks[0].parquet.columns: Name: every event has a column of this name\n"
+     "f:5:62: sinks[0].parquet.columns: a: types are string, int64, double and bool\n"
+     "f:5:62: sinks[0].parquet.columns: B: two columns of this name, for readers to whom large and small "
+     "letters are alike\n"},
+    {"parquet's columns elsewhere",
+     "id: c1\n" TLS JOURNAL "sinks:\n- {name: f, type: file, path: /o, parquet: {columns: {a: bool}}}\n",
+     "f:5:45: sinks[0].parquet.columns: is only for `format: parquet`\n"},
     {"gap not built in", "id: c1\n" TLS JOURNAL "sinks:\n- {name: f, type: file, path: /o, on_full: gap}\n",
      "f:5:35: sinks[0].on_full: `gap` is not built in yet; `block` is\n"},
     {"forgetting not built in", "dedup: {stream_idle_max: 90d}\n" REST,

@@ -67,7 +67,10 @@ static const char defaults[] = "id: \"c1\"\n"
                                "    max_pending: 64MiB\n"
                                "    roll_bytes: 64MiB\n"
                                "    roll_interval: 30s\n"
+                               "    late_roll_interval: 5m\n"
                                "    on_full: \"block\"\n"
+                               "    parquet:\n"
+                               "      columns: {}\n"
                                "log:\n"
                                "  level: \"info\"\n";
 
@@ -129,7 +132,8 @@ static const char everything[] =
     "sinks:\n"
     "- {name: a, type: file, path: /o}\n"
     "- {name: b, type: file, path: /o, compression: gzip, window: 1500ms,\n"
-    "   max_pending: 1MiB, roll_bytes: 1KiB, roll_interval: 100ms, on_full: block}\n"
+    "   max_pending: 1MiB, roll_bytes: 1KiB, roll_interval: 100ms, late_roll_interval: 0,\n"
+    "   on_full: block, format: parquet, parquet: {columns: {price: double, a b: string}}}\n"
     "log: {level: debug}\n";
 
 static void test_config_when_printed_and_read_again_then_the_same(void **state) {

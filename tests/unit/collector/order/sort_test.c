@@ -24,7 +24,7 @@ static void sort_random(size_t n, int64_t least, uint64_t range) {
     uint64_t sum = 0, sorted_sum = 0;
     for (size_t i = 0; i < n; i++) {
         uint64_t r = (uint64_t)rand() << 31 ^ (uint64_t)rand();
-        events[i] = (order_event){(int64_t)((uint64_t)least + r % range), NULL, (uint32_t)i};
+        events[i] = (order_event){.us = (int64_t)((uint64_t)least + r % range), .index = (uint32_t)i};
         sum += (uint64_t)events[i].us * 31 + i;
     }
     order_sort(events, scratch, n);
@@ -46,7 +46,7 @@ static void test_sort_of_every_size_then_ascending_and_stable(void **state) {
 
 static void test_sort_by_index_then_places_ascend(void **state) {
     (void)state;
-    order_event events[] = {{5, NULL, 3}, {4, NULL, 0}, {9, NULL, 2}};
+    order_event events[] = {{.us = 5, .index = 3}, {.us = 4, .index = 0}, {.us = 9, .index = 2}};
     order_sort_by_index(events, 3);
     assert_int_equal(events[0].index, 0);
     assert_int_equal(events[1].index, 2);

@@ -120,6 +120,49 @@ static void test_double_of_random_bits_then_reads_back(void **state) {
     }
 }
 
+/* As few of 15 to 17 digits as read back, by printf. */
+static void by_printf(char *text, size_t size, double value) {
+    for (int digits = 15; digits <= 17; digits++) {
+        (void)snprintf(text, size, "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            return;
+    }
+}
+
+/* Any mantissa, or one beside a power of two or of ten, at every size from 1e-6 to 1e17. */
+static double long_double(int i) {
+    uint64_t bits = (uint64_t)rand() << 31 ^ (uint64_t)rand();
+    double value = ldexp((double)(bits >> 9 | 1), rand() % 75 - 72);
+    if (i % 3 == 1)
+        value = ldexp(1, rand() % 75 - 20);
+    else if (i % 3 == 2)
+        value = pow(10, rand() % 22 - 5);
+    for (int steps = rand() % 4; steps > 0; steps--)
+        value = nextafter(value, i % 2 ? 0 : 1e300);
+    return i % 5 == 0 ? -value : value;
+}
+
+static void test_double_of_many_digits_then_as_printf(void **state) {
+    (void)state;
+    srand(17);
+    int compared = 0;
+    for (int i = 0; i < 100000; i++) {
+        double value = long_double(i);
+        char expected[64];
+        by_printf(expected, sizeof expected, value);
+        size_t n = json_put_double(out, value);
+        out[n] = '\0';
+        assert_true(strtod(out, NULL) == value);
+        /* Of up to nine decimals there may be another with as many digits. */
+        const char *point = strchr(expected, '.');
+        if (!point || strlen(point) <= 10)
+            continue;
+        assert_string_equal(out, expected);
+        compared++;
+    }
+    assert_true(compared > 20000);
+}
+
 static void test_base64_of_every_remainder_then_as_in_the_rfc(void **state) {
     (void)state;
     static const char *const expected[] = {"\"\"",         "\"Zg==\"",     "\"Zm8=\"",    "\"Zm9v\"",
@@ -147,6 +190,7 @@ int main(void) {
         cmocka_unit_test(test_int_at_its_ends_then_exact),
         cmocka_unit_test(test_double_when_short_then_short),
         cmocka_unit_test(test_double_of_random_bits_then_reads_back),
+        cmocka_unit_test(test_double_of_many_digits_then_as_printf),
         cmocka_unit_test(test_base64_of_every_remainder_then_as_in_the_rfc),
         cmocka_unit_test(test_digits6_then_leading_zeros),
     };

@@ -1,5 +1,5 @@
 /* Lines of a batch made by hand, read back by a parser of others. */
-#include "jsonl.h"
+#include "rows_rig.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,11 +12,10 @@
 
 #define SPAN(text) ((wire_span){(const uint8_t *)(text), strlen(text)})
 
-static uint8_t bytes[8192];
-static jsonl *encoder;
+static void *rendering;
 
 /* Two events, a range of two tombstones between them, a context, and numbers settled elsewhere before. */
-static body *body_make(journal_entry *entry) {
+static body *body_make(void) {
     static const wire_definition definitions[] = {{1, {(const uint8_t *)"buy", 3}},
                                                   {7, {(const uint8_t *)"pri\"ce", 6}}};
     static const wire_attribute attributes[] = {{{(const uint8_t *)"app", 3}, {(const uint8_t *)"shop", 4}}};
@@ -28,6 +27,8 @@ static body *body_make(journal_entry *entry) {
     const wire_dropped dropped = {.first_seq = 11, .reason = 1, .crcs = crcs, .n = 2};
     wire_batch_head head = {.first_seq = 10,
                             .low = 10,
+                            .installation = {0xab},
+                            .resent_through = 10,
                             .run = {.ordinal = 3, .sdk = SPAN("t")},
                             .definitions = definitions,
                             .n_definitions = 2,
@@ -35,8 +36,6 @@ static body *body_make(journal_entry *entry) {
                             .n_contexts = 1,
                             .dropped = &dropped,
                             .n_dropped = 1};
-    size_t n;
-    assert_int_equal(wire_batch_head_encode(&head, bytes, sizeof bytes, &n), WIRE_OK);
     const wire_prop props[] = {
         {.key_id = 7, .type = WIRE_DOUBLE, .v.d = 2.5},
         {.key = "in\nline", .key_len = 7, .type = WIRE_STRING, .v.s = {"\xC3\xBC", 2}},
@@ -50,53 +49,31 @@ static body *body_make(journal_entry *entry) {
         {.name_id = 1, .context = 2, .at_us = 1000000, .props = props, .n_props = 7},
         {.name = "page", .name_len = 4, .has_time = true, .time_us = -1500000},
     };
-    for (size_t i = 0; i < 2; i++) {
-        size_t size = wire_event_size(&events[i]);
-        n += wire_frame_put(bytes + n, size);
-        n += wire_event_encode(bytes + n, &events[i]);
-    }
-    *entry = (journal_entry){.position = 1,
-                             .kind = ENTRY_BATCH,
-                             .received_us = 1700000000000000,
-                             .time_quality = 1,
-                             .installation = {0xab},
-                             .first_seq = 10,
-                             .n_items = 4,
-                             .n_events = 2,
-                             .gap_first = 8,
-                             .resent_through = 10,
-                             .run_ordinal = 3,
-                             .ceil_us = 1700000000000000,
-                             .raw_bytes = (uint32_t)n,
-                             .body_bytes = (uint32_t)n,
-                             .tenant = "default"};
-    body_reader *reader = body_reader_new();
-    body *b = NULL;
-    assert_int_equal(body_open(reader, entry, (wire_span){bytes, n}, &b), BODY_OK);
-    body_reader_free(reader);
-    assert_true(jsonl_prepare(encoder, b));
+    const journal_entry entry = {.received_us = 1700000000000000,
+                                 .time_quality = 1,
+                                 .gap_first = 8,
+                                 .ceil_us = 1700000000000000,
+                                 .tenant = "default"};
+    body *b = body_of(&head, events, 2, entry);
+    assert_true(row_format_jsonl.prepare(rendering, b));
     return b;
 }
 
 /* The lines of one event, as an array. */
 static json_t *lines_of(body *b, uint32_t index, bool late, unsigned expected) {
-    order_event event = {body_time(b, index), b, index};
-    size_t cap = jsonl_bytes_max(&event);
-    char *out = malloc(cap);
-    unsigned lines;
-    size_t n = jsonl_put(encoder, out, &event, late, &lines);
-    assert_true(n <= cap);
-    assert_int_equal(lines, expected);
-    assert_int_equal(out[n - 1], '\n');
+    order_event event = order_event_of(b, index);
+    row rows[ROWS_MAX];
+    unsigned n_rows = rows_of(&event, late, rows);
+    assert_int_equal(n_rows, expected);
     json_t *all = json_array();
-    for (char *at = out; at < out + n;) {
-        char *end = memchr(at, '\n', (size_t)(out + n - at));
-        json_t *line = json_loadb(at, (size_t)(end - at), JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+    for (unsigned i = 0; i < n_rows; i++) {
+        rendered out = row_render(&row_format_jsonl, rendering, &rows[i]);
+        assert_null(memchr(out.bytes, '\n', out.n));
+        json_t *line = json_loadb(out.bytes, out.n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
         assert_non_null(line);
         json_array_append_new(all, line);
-        at = end + 1;
+        free(out.bytes);
     }
-    free(out);
     return all;
 }
 
@@ -106,8 +83,7 @@ static const char *text_at(json_t *line, const char *member) {
 
 static void test_event_then_every_member_is_there(void **state) {
     (void)state;
-    journal_entry entry;
-    body *b = body_make(&entry);
+    body *b = body_make();
     json_t *all = lines_of(b, 0, true, 2), *line = json_array_get(all, 1);
     assert_string_equal(text_at(line, "name"), "buy");
     assert_string_equal(text_at(line, "time"), "1970-01-01T00:00:01.000000Z");
@@ -136,8 +112,7 @@ static void test_event_then_every_member_is_there(void **state) {
 
 static void test_event_with_its_own_time_then_explicit_and_without_a_context(void **state) {
     (void)state;
-    journal_entry entry;
-    body *b = body_make(&entry);
+    body *b = body_make();
     json_t *all = lines_of(b, 3, false, 1), *line = json_array_get(all, 0);
     assert_string_equal(text_at(line, "name"), "page");
     assert_string_equal(text_at(line, "time"), "1969-12-31T23:59:58.500000Z");
@@ -164,8 +139,7 @@ static void expect_range(json_t *line, const char *name, json_int_t first, json_
 
 static void test_tombstones_and_gaps_then_one_line_a_range(void **state) {
     (void)state;
-    journal_entry entry;
-    body *b = body_make(&entry);
+    body *b = body_make();
     json_t *all = lines_of(b, 1, false, 1);
     expect_range(json_array_get(all, 0), "_wadi.dropped", 11, 12, "disk_quota");
     json_decref(all);
@@ -181,8 +155,8 @@ int main(void) {
         cmocka_unit_test(test_event_with_its_own_time_then_explicit_and_without_a_context),
         cmocka_unit_test(test_tombstones_and_gaps_then_one_line_a_range),
     };
-    encoder = jsonl_new();
+    rendering = row_format_jsonl.create();
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    jsonl_free(encoder);
+    row_format_jsonl.destroy(rendering);
     return failed;
 }

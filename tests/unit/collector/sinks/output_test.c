@@ -20,8 +20,9 @@ static uint8_t kept[4 * PLAIN_BYTES], plain[PLAIN_BYTES], again[PLAIN_BYTES + 1]
 static size_t kept_n;
 static bool full;
 
-static sink_err keep_begin(void *store, uint32_t slot) {
+static sink_err keep_begin(void *store, uint32_t slot, const char *name) {
     (void)store;
+    assert_string_equal(name, "object");
     assert_int_equal(slot, 3);
     kept_n = 0;
     return SINK_OK;
@@ -52,7 +53,7 @@ static void plain_fill(void) {
 
 /* Writes `plain` in pieces of up to `piece` bytes. */
 static void write_all(output *o, size_t piece, size_t n) {
-    assert_int_equal(output_begin(o, 3), SINK_OK);
+    assert_int_equal(output_begin(o, 3, "object"), SINK_OK);
     for (size_t at = 0; at < n;) {
         size_t part = n - at < piece ? n - at : piece;
         char *to = output_reserve(o, part);
@@ -106,7 +107,7 @@ static void test_output_of_each_codec_then_reads_back_and_bytes_do_not_depend_on
 static void test_output_when_the_store_is_full_then_says_so(void **state) {
     (void)state;
     output *o = output_new((sink_store){&keep_ops, NULL}, OUTPUT_PLAIN);
-    assert_int_equal(output_begin(o, 3), SINK_OK);
+    assert_int_equal(output_begin(o, 3, "object"), SINK_OK);
     assert_non_null(output_reserve(o, 600000));
     memset(output_reserve(o, 600000), 'x', 600000);
     full = true;

@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 
 static wdi_interned get(tracked *t, const char *string) {
-    return wdi_intern_get(&t->tracker.intern, &t->tracker.ring, string);
+    return wdi_intern_get(&t->tracker.intern, &t->tracker.ring, string, wdi_text_load(string));
 }
 
 static void test_number_goes_with_content_not_with_address(void **state) {
@@ -116,11 +116,11 @@ static void test_full_ring_gives_no_number_until_there_is_room(void **state) {
 }
 
 /* The string's slot, found by filling it. */
-static wdi_intern_slot *slot_of(tracked *t, const char *string) {
+static _Atomic uint16_t *slot_of(tracked *t, const char *string) {
     uint32_t id = get(t, string).id;
     for (uint32_t i = 0; i < WDI_INTERN_SLOTS; i++) {
-        if (atomic_load(&t->tracker.intern.slots[i].id) == id)
-            return t->tracker.intern.slots + i;
+        if (atomic_load(&t->tracker.intern.table->slots[i]) == id)
+            return t->tracker.intern.table->slots + i;
     }
     fail();
     return NULL;
@@ -128,12 +128,12 @@ static wdi_intern_slot *slot_of(tracked *t, const char *string) {
 
 static void test_slot_being_defined_is_not_waited_for(void **state) {
     tracked *t = *state;
-    wdi_intern_slot *slot = slot_of(t, "contended");
-    uint32_t id = atomic_exchange(&slot->id, UINT32_MAX); /* as if another thread were at it */
+    _Atomic uint16_t *slot = slot_of(t, "contended");
+    uint16_t id = atomic_exchange(slot, WDI_INTERN_BUSY); /* as if another thread were at it */
     wdi_interned found = get(t, "contended");
     assert_int_equal(found.id, 0);
     assert_int_equal(found.n, 9);
-    atomic_store(&slot->id, id);
+    atomic_store(slot, id);
     assert_int_equal(get(t, "contended").id, id);
 }
 

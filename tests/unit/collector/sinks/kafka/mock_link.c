@@ -1,0 +1,34 @@
+#include "mock_link.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+_Atomic uint64_t mock_give_up_us;
+
+kafka_link *mock_link_new(const char *topic) {
+    static const kafka_setting settings[] = {{"test.mock.num.brokers", "1"}, {"linger.ms", "0"}};
+    static const uint8_t start[16] = {1};
+    mock_give_up_us = 0;
+    kafka_link *link = kafka_link_new(&(kafka_options){.brokers = "localhost:9",
+                                                       .topic = topic,
+                                                       .compression = "none",
+                                                       .format = &row_format_jsonl,
+                                                       .buffer_bytes = 1u << 20,
+                                                       .roll_interval_us = 1000000,
+                                                       .give_up_us = &mock_give_up_us,
+                                                       .settings = settings,
+                                                       .n_settings = sizeof settings / sizeof *settings},
+                                      "c", "s", start);
+    assert_non_null(link);
+    return link;
+}
+
+producer *mock_producer_open(kafka_link *link) {
+    producer *p = producer_open(link);
+    assert_non_null(p);
+    assert_int_equal(producer_init(p), SINK_OK);
+    return p;
+}
