@@ -10,8 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "sdk/src/base/crc32c.h"
-#include "sdk/src/base/random.h"
+#include "sdk/src/core/error.h"
 
 /* ---- lanes of this process, and fork ------------------------------------------------------------ */
 
@@ -52,36 +51,13 @@ static void lane_unlist(wdi_lane *lane) {
 
 /* ---- files -------------------------------------------------------------------------------------- */
 
-static wadi_err err_map(int error) {
-    switch (error) {
-    case EACCES:
-    case EPERM:
-    case EROFS:
-        return WADI_ERR_PERMISSION;
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-        return WADI_ERR_DISK_FULL;
-    case ENOENT:
-    case ENOTDIR:
-    case ENAMETOOLONG:
-        return WADI_ERR_INVALID;
-    case EMFILE:
-    case ENFILE:
-    case ENOMEM:
-        return WADI_ERR_SYSTEM;
-    default:
-        return WADI_ERR_IO;
-    }
-}
-
 /* The name of a new directory, too, must survive a power cut. A parent that may be searched and not read
  * cannot be synced: then the file system has the last word. */
 static wadi_err parent_sync(int fd) {
     int parent_fd = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (parent_fd < 0)
-        return errno == EACCES ? WADI_OK : err_map(errno);
-    wadi_err err = fsync(parent_fd) != 0 ? err_map(errno) : WADI_OK;
+        return errno == EACCES ? WADI_OK : wdi_err_of_errno(errno);
+    wadi_err err = fsync(parent_fd) != 0 ? wdi_err_of_errno(errno) : WADI_OK;
     close(parent_fd);
     return err;
 }
@@ -90,10 +66,10 @@ static wadi_err parent_sync(int fd) {
 static wadi_err dir_open(int parent_fd, const char *name, int *ret_fd) {
     bool made = mkdirat(parent_fd, name, 0700) == 0;
     if (!made && errno != EEXIST)
-        return err_map(errno);
+        return wdi_err_of_errno(errno);
     int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return err_map(errno);
+        return wdi_err_of_errno(errno);
     wadi_err err = made ? parent_sync(fd) : WADI_OK;
     if (err == WADI_OK)
         *ret_fd = fd;
@@ -105,72 +81,13 @@ static wadi_err dir_open(int parent_fd, const char *name, int *ret_fd) {
 static wadi_err lock_take(wdi_lane *lane) {
     int fd = openat(lane->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
-        return err_map(errno);
+        return wdi_err_of_errno(errno);
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         int error = errno;
         close(fd);
-        return error == EWOULDBLOCK ? WADI_ERR_BUSY : err_map(error);
+        return error == EWOULDBLOCK ? WADI_ERR_BUSY : wdi_err_of_errno(error);
     }
     lane->lock_fd = fd;
-    return WADI_OK;
-}
-
-/* ---- installation ------------------------------------------------------------------------------- */
-
-typedef struct installation_file {
-    uint8_t id[WDI_INSTALLATION_BYTES];
-    uint32_t crc;
-} installation_file;
-
-typedef enum installation_state {
-    INSTALLATION_GOOD,
-    INSTALLATION_ABSENT,
-    INSTALLATION_DAMAGED,
-} installation_state;
-
-/* A file that is there and cannot be read now is an error, never a reason for another id. */
-static wadi_err installation_read(int root_fd, installation_file *ret_file, installation_state *ret_state) {
-    int fd = openat(root_fd, "installation", O_RDONLY | O_CLOEXEC);
-    *ret_state = INSTALLATION_ABSENT;
-    if (fd < 0)
-        return errno == ENOENT ? WADI_OK : err_map(errno);
-    ssize_t n = read(fd, ret_file, sizeof *ret_file);
-    wadi_err err = n < 0 ? err_map(errno) : WADI_OK;
-    close(fd);
-    bool good =
-        n == (ssize_t)sizeof *ret_file && ret_file->crc == base_crc32c(0, ret_file->id, sizeof ret_file->id);
-    *ret_state = good ? INSTALLATION_GOOD : INSTALLATION_DAMAGED;
-    return err;
-}
-
-static wadi_err installation_make(int root_fd, installation_file *file) {
-    wadi_err err = WADI_OK;
-    if (!base_random(file->id, sizeof file->id))
-        return WADI_ERR_SYSTEM;
-    file->crc = base_crc32c(0, file->id, sizeof file->id);
-    int fd = openat(root_fd, "installation.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return err_map(errno);
-    if (write(fd, file, sizeof *file) != (ssize_t)sizeof *file || fsync(fd) != 0)
-        err = err_map(errno);
-    close(fd);
-    if (err == WADI_OK &&
-        (renameat(root_fd, "installation.new", root_fd, "installation") != 0 || fsync(root_fd) != 0))
-        err = err_map(errno);
-    return err;
-}
-
-static wadi_err installation_load(wdi_lane *lane, int root_fd, const wdi_diag *diag) {
-    installation_file file;
-    installation_state state;
-    wadi_err err = installation_read(root_fd, &file, &state);
-    if (err == WADI_OK && state != INSTALLATION_GOOD)
-        err = installation_make(root_fd, &file);
-    if (err != WADI_OK)
-        return err;
-    if (state == INSTALLATION_DAMAGED)
-        wdi_diagf(diag, WADI_DIAG_ERROR, "the file `installation` was damaged: there is a new id");
-    memcpy(lane->installation, file.id, sizeof lane->installation);
     return WADI_OK;
 }
 
@@ -189,7 +106,7 @@ static wadi_err lane_open_in(wdi_lane *lane, int root_fd, const wdi_diag *diag) 
     if (err == WADI_OK)
         err = lock_take(lane);
     if (err == WADI_OK)
-        err = installation_load(lane, root_fd, diag);
+        err = wdi_installation_load(root_fd, diag, lane->installation);
     if (lanes_fd >= 0)
         close(lanes_fd);
     return err;

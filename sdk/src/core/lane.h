@@ -14,9 +14,9 @@
 
 #include "sdk/include/wadi/wadi.h"
 #include "sdk/src/core/diag.h"
+#include "sdk/src/core/installation.h"
 
 #define WDI_LANE_PATH_BYTES_MAX 4096u
-#define WDI_INSTALLATION_BYTES 16u
 
 typedef struct wdi_lane {
     int lock_fd; /* -1: not held; also in a child after fork() */
