@@ -14,7 +14,7 @@
 #define ABORT_MS 2000u
 #define SLICE_MS 200u /* how fast a stop and a failed message are noticed */
 #define ROOM_MS 1u    /* a full buffer makes room in milliseconds, and delivered messages wake nobody */
-#define SETTINGS_MAX (7u + MESSAGE_HEADERS_MAX)
+#define SETTINGS_MAX 8u
 
 struct producer {
     kafka_link *link;
@@ -114,7 +114,19 @@ rd_kafka_t *producer_handle(const producer *p) { return p->rk; }
 /* For librdkafka, which copies it. */
 static void *lent(const void *data) { return (void *)(uintptr_t)data; }
 
-static rd_kafka_resp_err_t message_offer(producer *p, const message *m) {
+/* Of our own making: headers that librdkafka has made of VTYPE_HEADER it frees twice when the partitioner
+ * fails (its issue 4627). NULL: the message has none, or there is no memory. */
+static rd_kafka_headers_t *headers_make(const message *m) {
+    rd_kafka_headers_t *headers = m->n_headers > 0 ? rd_kafka_headers_new(m->n_headers) : NULL;
+    for (size_t i = 0; headers && i < m->n_headers; i++) {
+        const message_header *h = &m->headers[i];
+        rd_kafka_header_add(headers, h->name, -1, h->value, (ssize_t)h->n);
+    }
+    return headers;
+}
+
+/* Takes the headers if it succeeds. */
+static rd_kafka_resp_err_t message_offer(producer *p, const message *m, rd_kafka_headers_t *headers) {
     rd_kafka_vu_t settings[SETTINGS_MAX];
     size_t n = 0;
     settings[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = m->topic};
@@ -127,12 +139,8 @@ static rd_kafka_resp_err_t message_offer(producer *p, const message *m) {
         (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {.ptr = lent(m->value), .size = m->value_n}};
     if (m->first)
         settings[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = 0};
-    for (size_t i = 0; i < m->n_headers; i++) {
-        const message_header *h = &m->headers[i];
-        settings[n++] =
-            (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_HEADER,
-                            .u.header = {.name = h->name, .val = h->value, .size = (ssize_t)h->n}};
-    }
+    if (headers)
+        settings[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers};
     CLEANUP_ERROR rd_kafka_error_t *error = rd_kafka_produceva(p->rk, settings, n);
     return error ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
 }
@@ -154,22 +162,33 @@ static sink_err send_failed(const producer *p, const message *m, rd_kafka_resp_e
     return SINK_ERR_IO;
 }
 
-sink_err producer_send(producer *p, const message *m, bool *ret_too_large) {
-    if (!p->open && transaction_begin(p) != SINK_OK)
-        return SINK_ERR_IO;
+/* Until there is room, or a message was refused. Takes the headers if it succeeds. */
+static rd_kafka_resp_err_t message_put(producer *p, const message *m, rd_kafka_headers_t *headers) {
     uint64_t deadline = 0; /* not asked for unless the buffer is full */
     for (;;) {
-        rd_kafka_resp_err_t err = message_offer(p, m);
-        *ret_too_large = err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
-        if (err == RD_KAFKA_RESP_ERR_NO_ERROR || *ret_too_large)
-            return SINK_OK;
+        rd_kafka_resp_err_t err = message_offer(p, m, headers);
+        if (err == RD_KAFKA_RESP_ERR_NO_ERROR || err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+            return err;
         if (deadline == 0)
             deadline = link_deadline_us(p->link, SEND_MS);
         int slice = link_left_ms(p->link, deadline, ROOM_MS);
         rd_kafka_poll(p->rk, slice); /* for room, or for the message that was the reason */
         if (p->failed || err != RD_KAFKA_RESP_ERR__QUEUE_FULL || slice == 0)
-            return send_failed(p, m, err);
+            return err;
     }
+}
+
+sink_err producer_send(producer *p, const message *m, bool *ret_too_large) {
+    if (!p->open && transaction_begin(p) != SINK_OK)
+        return SINK_ERR_IO;
+    rd_kafka_headers_t *headers = headers_make(m);
+    if (m->n_headers > 0 && !headers)
+        return SINK_ERR_MEMORY;
+    rd_kafka_resp_err_t err = message_put(p, m, headers);
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR && headers)
+        rd_kafka_headers_destroy(headers);
+    *ret_too_large = err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+    return err == RD_KAFKA_RESP_ERR_NO_ERROR || *ret_too_large ? SINK_OK : send_failed(p, m, err);
 }
 
 sink_err producer_poll(producer *p) {
