@@ -212,7 +212,7 @@ static int exit_status_of(wadi_err err) {
     return EX_SOFTWARE;
 }
 
-/* In a shell's loop or pipeline another wadi-send may still hold the store: waits for its turn. */
+/* Many at a time, from a shell's loop or a pipeline, may hold all lanes: waits for its turn. */
 static wadi *store_open(const wadi_options *opt, uint32_t timeout_ms) {
     static const struct timespec pause = {.tv_nsec = 20000000};
     uint64_t until_ms = sender_now_ms() + timeout_ms;

@@ -89,12 +89,12 @@ static void batch_visit(const wdi_store_batch *b, const uint8_t *framed, lane_vi
     assert_int_equal(at - framed, b->events_bytes);
 }
 
-uint64_t lane_settle(const char *dir, lane_visit visit, void *context) {
+uint64_t lane_settle_number(const char *dir, uint32_t lane, lane_visit visit, void *context) {
     static uint8_t out[256 * 1024];
     char path[LANE_DIR_BYTES + 32], quarantine[LANE_DIR_BYTES + 32];
     wdi_store *store = NULL;
     uint64_t numbers = 0;
-    snprintf(path, sizeof path, "%s/lanes/0/store.mdb", dir);
+    snprintf(path, sizeof path, "%s/lanes/%u/store.mdb", dir, lane);
     snprintf(quarantine, sizeof quarantine, "%s/quarantine", dir);
     const wdi_store_options opt = {.path = path, .quarantine_dir = quarantine, .disk_bytes_max = 16 << 20};
     const wdi_store_want want = {.out = out, .cap = sizeof out};
@@ -113,6 +113,10 @@ uint64_t lane_settle(const char *dir, lane_visit visit, void *context) {
     assert_int_equal(wdi_store_pending(store), 0);
     wdi_store_close(store);
     return numbers;
+}
+
+uint64_t lane_settle(const char *dir, lane_visit visit, void *context) {
+    return lane_settle_number(dir, 0, visit, context);
 }
 
 void lane_visit_in_order(void *context, uint64_t round, uint64_t index) {

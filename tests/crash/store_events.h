@@ -29,9 +29,10 @@ typedef void (*lane_visit)(void *context, uint64_t round, uint64_t index);
 void lane_record(wadi *w, uint64_t from, uint64_t n, wadi_ticket *ret_ticket);
 wadi_stats lane_stats(wadi *w);
 
-/* Visits and settles all of them; nobody holds the lane. Returns how many there were; a tombstone fails the
- * test. */
+/* Visits and settles all of them, in lane 0 or another one; nobody holds the lane. Returns how many there
+ * were; a tombstone fails the test. */
 uint64_t lane_settle(const char *dir, lane_visit visit, void *context);
+uint64_t lane_settle_number(const char *dir, uint32_t lane, lane_visit visit, void *context);
 
 /* A visit that wants round 0's indexes in order; its context is the next one, a uint64_t. */
 void lane_visit_in_order(void *context, uint64_t round, uint64_t index);

@@ -49,7 +49,7 @@ extern "C" {
     X(WADI_ERR_TOO_LARGE, 3, "too_large", "the event is larger than 32 KiB")                \
     X(WADI_ERR_CLOSED, 4, "closed", "the handle is being closed")                           \
     X(WADI_ERR_FORKED, 5, "forked", "the handle belongs to the parent process")             \
-    X(WADI_ERR_BUSY, 6, "busy", "another process holds this store")                         \
+    X(WADI_ERR_BUSY, 6, "busy", "all lanes of this store are held")                         \
     X(WADI_ERR_IO, 7, "io", "the store's disk failed")                                      \
     X(WADI_ERR_DISK_FULL, 8, "disk_full", "no space left for the store")                    \
     X(WADI_ERR_CORRUPT, 9, "corrupt", "the store is damaged")                               \
@@ -100,9 +100,9 @@ typedef struct wadi_options {
     const char *app_version;
     uint32_t flush_ms; /* default 1000, 10 … 3,600,000: an event is on disk, and its upload begins, after at
                           most this */
-    uint32_t ring_bytes;      /* default 1 MiB, 64 KiB … 64 MiB, rounded up to a power of two */
-    uint64_t disk_bytes_max;  /* default 64 MiB, at least 1 MiB: the store's LMDB file never grows beyond */
-    uint32_t batch_bytes_max; /* default 128 KiB, 4 KiB … 1 MiB: one batch before compression */
+    uint32_t ring_bytes;         /* default 1 MiB, 64 KiB … 64 MiB, rounded up to a power of two */
+    uint64_t disk_bytes_max;     /* default 64 MiB, at least 1 MiB: no lane's LMDB file grows beyond */
+    uint32_t batch_bytes_max;    /* default 128 KiB, 4 KiB … 1 MiB: one batch before compression */
     uint32_t connect_timeout_ms; /* default 10,000: name look-up, connection and handshake together */
     uint32_t request_timeout_ms; /* default 30,000: one whole exchange */
     uint32_t retry_min_ms;       /* default 500: first back-off; doubles, full jitter after the cap */
@@ -110,15 +110,19 @@ typedef struct wadi_options {
     wadi_diag_fn diag;
     void *diag_context;
     wadi_diag_level diag_level; /* least important level to report; default WADI_DIAG_ERROR (0) */
+    uint32_t reserved;          /* 0: an older header has padding here */
+    uint32_t lanes_max; /* default 16, 1 … 256: handles that may hold lanes of this directory at a time */
 } wadi_options;
 #define WADI_OPTIONS_INIT \
-    { sizeof(wadi_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, (wadi_diag_level)0 }
+    { sizeof(wadi_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, (wadi_diag_level)0, 0, 0 }
 
-/* Opens the store, recovers what an earlier process left in it, and starts the background thread.
- * Blocks for the disk, never for the network. WADI_ERR_BUSY: another process, or another handle of this one,
- * holds the store. A store that is full of what no collector has had yet opens: until some is delivered,
- * wadi_track, wadi_identify and wadi_set_context answer WADI_ERR_FULL. On success the caller owns *ret_w and
- * ends it with wadi_close. */
+/* Opens a lane of the store, recovers what an earlier process left in it, and starts the background thread.
+ * A lane is one handle's own corner of the directory, with a ring and a disk quota of its own: several
+ * processes, and several handles of one, may use a directory at a time. A lane that nobody holds any more is
+ * taken, with all that it owes, before a new one is made; lanes are never deleted.
+ * Blocks for the disk, never for the network. WADI_ERR_BUSY: lanes_max lanes are held. A store that is full
+ * of what no collector has had yet opens: until some is delivered, wadi_track, wadi_identify and
+ * wadi_set_context answer WADI_ERR_FULL. On success the caller owns *ret_w and ends it with wadi_close. */
 WADI_API WADI_NODISCARD wadi_err wadi_open(const wadi_options *opt, wadi **ret_w);
 
 /* Moves what is recorded to disk, uploads until everything is acknowledged or the time is over, and

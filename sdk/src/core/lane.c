@@ -2,52 +2,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sdk/src/core/error.h"
 
-/* ---- lanes of this process, and fork ------------------------------------------------------------ */
-
-static pthread_mutex_t lanes_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t lanes_once = PTHREAD_ONCE_INIT;
-static wdi_lane *lanes_held;
-
-static void fork_prepare(void) { pthread_mutex_lock(&lanes_lock); }
-static void fork_parent(void) { pthread_mutex_unlock(&lanes_lock); }
-static void fork_child(void) {
-    for (wdi_lane *lane = lanes_held; lane != NULL; lane = lane->next) {
-        close(lane->lock_fd);
-        lane->lock_fd = -1;
-    }
-    lanes_held = NULL;
-    pthread_mutex_unlock(&lanes_lock);
-}
-static void fork_watch(void) { (void)pthread_atfork(fork_prepare, fork_parent, fork_child); }
-
-static void lane_list(wdi_lane *lane) {
-    pthread_once(&lanes_once, fork_watch);
-    pthread_mutex_lock(&lanes_lock);
-    lane->next = lanes_held;
-    lanes_held = lane;
-    pthread_mutex_unlock(&lanes_lock);
-}
-
-static void lane_unlist(wdi_lane *lane) {
-    pthread_mutex_lock(&lanes_lock);
-    for (wdi_lane **at = &lanes_held; *at != NULL; at = &(*at)->next) {
-        if (*at != lane)
-            continue;
-        *at = lane->next;
-        break;
-    }
-    pthread_mutex_unlock(&lanes_lock);
-}
+#define ROOT_LOCK_PAUSE_US 2000u
+#define ROOT_LOCK_TRIES_MAX 5000u /* ten seconds */
 
 /* ---- files -------------------------------------------------------------------------------------- */
 
@@ -78,66 +42,106 @@ static wadi_err dir_open(int parent_fd, const char *name, int *ret_fd) {
     return err;
 }
 
-static wadi_err lock_take(wdi_lane *lane) {
-    int fd = openat(lane->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return wdi_err_of_errno(errno);
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        int error = errno;
-        close(fd);
-        return error == EWOULDBLOCK ? WADI_ERR_BUSY : wdi_err_of_errno(error);
-    }
-    lane->lock_fd = fd;
-    return WADI_OK;
-}
-
-/* ---- opening ------------------------------------------------------------------------------------ */
+/* ---- taking one ---------------------------------------------------------------------------------- */
 
 static bool path_set(char out[WDI_LANE_PATH_BYTES_MAX], const char *dir, const char *rest) {
     int n = snprintf(out, WDI_LANE_PATH_BYTES_MAX, "%s/%s", dir, rest);
     return n > 0 && (size_t)n < WDI_LANE_PATH_BYTES_MAX;
 }
 
-static wadi_err lane_open_in(wdi_lane *lane, int root_fd, const wdi_diag *diag) {
-    int lanes_fd = -1;
-    wadi_err err = dir_open(root_fd, "lanes", &lanes_fd);
+static bool paths_set(wdi_lane *lane, const char *dir) {
+    char rest[48];
+    snprintf(rest, sizeof rest, "lanes/%u/store.mdb", lane->number);
+    return path_set(lane->store_path, dir, rest) && path_set(lane->quarantine_dir, dir, "quarantine");
+}
+
+static void dir_close(int *fd) {
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+/* Takes lane `number`. Absent and not to be made: WADI_OK, and *ret_taken is false. */
+static wadi_err lane_take(wdi_lane *lane, int lanes_fd, uint32_t number, bool make, bool *ret_taken) {
+    char name[16];
+    wadi_err err = WADI_OK;
+    *ret_taken = false;
+    snprintf(name, sizeof name, "%u", number);
+    if (make) {
+        err = dir_open(lanes_fd, name, &lane->dir_fd);
+    } else {
+        lane->dir_fd = openat(lanes_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (lane->dir_fd < 0)
+            return errno == ENOENT ? WADI_OK : wdi_err_of_errno(errno);
+    }
     if (err == WADI_OK)
-        err = dir_open(lanes_fd, "0", &lane->dir_fd);
+        err = wdi_lock_take(&lane->lock, lane->dir_fd, "lock");
     if (err == WADI_OK)
-        err = lock_take(lane);
-    if (err == WADI_OK)
-        err = wdi_installation_load(root_fd, diag, lane->installation);
-    if (lanes_fd >= 0)
-        close(lanes_fd);
+        lane->number = number;
+    else
+        dir_close(&lane->dir_fd);
+    *ret_taken = err == WADI_OK;
     return err;
 }
 
-wadi_err wdi_lane_open(wdi_lane *lane, const char *dir, const wdi_diag *diag) {
+/* An orphan before a new one. */
+static wadi_err lane_choose(wdi_lane *lane, int lanes_fd, uint32_t lanes_max) {
+    bool taken = false;
+    for (int make = 0; make <= 1; make++) {
+        for (uint32_t i = 0; i < lanes_max; i++) {
+            wadi_err err = lane_take(lane, lanes_fd, i, make != 0, &taken);
+            if (taken || (err != WADI_OK && err != WADI_ERR_BUSY))
+                return err;
+        }
+    }
+    return WADI_ERR_BUSY;
+}
+
+/* ---- opening ------------------------------------------------------------------------------------ */
+
+/* Held only while lanes are looked through and the installation id is read or made. Whoever is stopped by
+ * force while he holds it does not stop the others for good. */
+static wadi_err root_lock(wdi_lock *lock, int root_fd) {
+    static const struct timespec pause = {.tv_nsec = ROOT_LOCK_PAUSE_US * 1000};
+    wadi_err err = wdi_lock_take(lock, root_fd, "lock");
+    for (uint32_t i = 0; err == WADI_ERR_BUSY && i < ROOT_LOCK_TRIES_MAX; i++) {
+        nanosleep(&pause, NULL);
+        err = wdi_lock_take(lock, root_fd, "lock");
+    }
+    return err == WADI_ERR_BUSY ? WADI_ERR_TIMEOUT : err;
+}
+
+static wadi_err lane_open_in(wdi_lane *lane, int root_fd, uint32_t lanes_max, const wdi_diag *diag) {
+    int lanes_fd = -1;
+    wdi_lock lock;
+    wadi_err err = root_lock(&lock, root_fd);
+    if (err != WADI_OK)
+        return err;
+    err = dir_open(root_fd, "lanes", &lanes_fd);
+    if (err == WADI_OK)
+        err = lane_choose(lane, lanes_fd, lanes_max);
+    if (err == WADI_OK)
+        err = wdi_installation_load(root_fd, diag, lane->installation);
+    dir_close(&lanes_fd);
+    wdi_lock_release(&lock);
+    return err;
+}
+
+wadi_err wdi_lane_open(wdi_lane *lane, const char *dir, uint32_t lanes_max, const wdi_diag *diag) {
     int root_fd = -1;
-    memset(lane, 0, sizeof *lane);
-    lane->lock_fd = -1;
-    lane->dir_fd = -1;
-    if (!path_set(lane->store_path, dir, "lanes/0/store.mdb") ||
-        !path_set(lane->quarantine_dir, dir, "quarantine"))
-        return WADI_ERR_INVALID;
+    *lane = WDI_LANE_NONE;
     wadi_err err = dir_open(AT_FDCWD, dir, &root_fd);
     if (err == WADI_OK)
-        err = lane_open_in(lane, root_fd, diag);
-    if (root_fd >= 0)
-        close(root_fd);
-    if (err == WADI_OK)
-        lane_list(lane);
-    else
+        err = lane_open_in(lane, root_fd, lanes_max, diag);
+    if (err == WADI_OK && !paths_set(lane, dir))
+        err = WADI_ERR_INVALID;
+    dir_close(&root_fd);
+    if (err != WADI_OK)
         wdi_lane_close(lane);
     return err;
 }
 
 void wdi_lane_close(wdi_lane *lane) {
-    lane_unlist(lane);
-    if (lane->dir_fd >= 0)
-        close(lane->dir_fd);
-    if (lane->lock_fd >= 0)
-        close(lane->lock_fd);
-    lane->dir_fd = -1;
-    lane->lock_fd = -1;
+    dir_close(&lane->dir_fd);
+    wdi_lock_release(&lane->lock);
 }

@@ -1,36 +1,42 @@
-/* lane: one process's own corner of the store directory, held by a file lock.
+/* lane: one handle's own corner of the store directory, held by a file lock.
  *
+ *     <dir>/lock                  taken for a moment by whoever opens
  *     <dir>/installation          16 random bytes and their CRC
- *     <dir>/lanes/0/lock          flock: whoever holds it owns what is beside it
- *     <dir>/lanes/0/ring, store.mdb
+ *     <dir>/lanes/<n>/lock        whoever holds it owns what is beside it
+ *     <dir>/lanes/<n>/ring, store.mdb
  *     <dir>/quarantine/           damaged files, set aside
  *
- * flock survives fork(), so a child that lives on would hold its parent's lane: an atfork handler, registered
- * once a process, closes the descriptor there. Threads: any; open and close take a lock. */
+ * Lanes are never deleted: to forget a stream would make a delayed duplicate new. One that nobody holds is
+ * an orphan, taken before a new one is made. Threads: any. */
 #ifndef WDI_CORE_LANE_H
 #define WDI_CORE_LANE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "sdk/include/wadi/wadi.h"
 #include "sdk/src/core/diag.h"
 #include "sdk/src/core/installation.h"
+#include "sdk/src/core/lock.h"
 
 #define WDI_LANE_PATH_BYTES_MAX 4096u
+#define WDI_LANES_MAX 256u /* of a directory, whatever anybody's lanes_max */
 
 typedef struct wdi_lane {
-    int lock_fd; /* -1: not held; also in a child after fork() */
-    int dir_fd;  /* of the lane's directory */
+    wdi_lock lock;
+    int dir_fd; /* of the lane's directory */
+    uint32_t number;
     uint8_t installation[WDI_INSTALLATION_BYTES];
     char store_path[WDI_LANE_PATH_BYTES_MAX];
     char quarantine_dir[WDI_LANE_PATH_BYTES_MAX];
-    struct wdi_lane *next; /* of the lanes that this process holds */
 } wdi_lane;
+#define WDI_LANE_NONE ((wdi_lane){.lock = {-1, NULL}, .dir_fd = -1})
 
-/* Makes what is missing, takes the lock, reads or makes the installation id. *lane needs no initialisation,
- * must stay where it is until closed, and on failure needs no close. WADI_ERR_BUSY: somebody holds it, this
- * process included. */
-WADI_NODISCARD wadi_err wdi_lane_open(wdi_lane *lane, const char *dir, const wdi_diag *diag);
+/* Makes what is missing, takes the first orphan among lanes 0 … lanes_max - 1 or makes one, and reads or
+ * makes the installation id. *lane needs no initialisation, must stay where it is until closed, and on
+ * failure needs no close. WADI_ERR_BUSY: all of them are held, by this process or others. */
+WADI_NODISCARD wadi_err wdi_lane_open(wdi_lane *lane, const char *dir, uint32_t lanes_max,
+                                      const wdi_diag *diag);
 void wdi_lane_close(wdi_lane *lane);
 
 #endif

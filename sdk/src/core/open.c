@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "sdk/src/base/clock.h"
+#include "sdk/src/core/fork.h"
 
 #define THREAD_STACK_BYTES (256u * 1024u)
 
@@ -27,7 +28,7 @@ static wadi_err run_begin(wadi *w) {
 
 static wadi_err lane_begin(wadi *w) {
     const wadi_options *o = &w->options.values;
-    wadi_err err = wdi_lane_open(&w->lane, o->dir, &w->diag);
+    wadi_err err = wdi_lane_open(&w->lane, o->dir, o->lanes_max, &w->diag);
     if (err != WADI_OK)
         return err;
     wdi_store_options store = {.path = w->lane.store_path,
@@ -95,7 +96,8 @@ static wadi_err handle_new(const wadi_options *opt, wadi **ret_w) {
     if (w == NULL)
         return WADI_ERR_NO_MEMORY;
     memset(w, 0, sizeof *w);
-    w->wake_fd = w->lane.lock_fd = w->lane.dir_fd = -1;
+    w->wake_fd = -1;
+    w->lane = WDI_LANE_NONE;
     wadi_err err = wdi_options_init(&w->options, opt, &why);
     const wadi_options *o = &w->options.values;
     w->diag = (wdi_diag){o->diag, o->diag_context, o->diag_level};
@@ -124,6 +126,7 @@ wadi_err wadi_open(const wadi_options *opt, wadi **ret_w) {
     wadi *w = NULL;
     if (ret_w == NULL)
         return WADI_ERR_INVALID;
+    wdi_fork_watch();
     wadi_err err = handle_new(opt, &w);
     if (err != WADI_OK)
         return err;

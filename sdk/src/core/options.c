@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sdk/src/core/lane.h"
+
 #define KIB UINT64_C(1024)
 #define MIB (KIB * KIB)
 
@@ -28,6 +30,7 @@ static const char *numbers_resolve(wadi_options *o) {
         {"request_timeout_ms", &o->request_timeout_ms, 1, UINT32_MAX, 30000},
         {"retry_min_ms", &o->retry_min_ms, 1, UINT32_MAX, 500},
         {"retry_max_ms", &o->retry_max_ms, 1, UINT32_MAX, 300000},
+        {"lanes_max", &o->lanes_max, 1, WDI_LANES_MAX, 16},
     };
     uint64_t value = 0;
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
