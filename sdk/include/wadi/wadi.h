@@ -112,9 +112,15 @@ typedef struct wadi_options {
     wadi_diag_level diag_level; /* least important level to report; default WADI_DIAG_ERROR (0) */
     uint32_t reserved;          /* 0: an older header has padding here */
     uint32_t lanes_max; /* default 16, 1 … 256: handles that may hold lanes of this directory at a time */
+    /* NULL: the installation id is random, and copies of the directory share it. "machine-id": it is made
+       from /etc/machine-id and what the directory has at random, so that machines started from one image,
+       whose machine ids differ, are installations of their own. It never reveals the machine's id. With
+       another machine-id the installation is another one at the next wadi_open. A machine without an id
+       counts as NULL, with a warning to diag. Give the same in all processes of a directory. */
+    const char *installation_from;
 } wadi_options;
 #define WADI_OPTIONS_INIT \
-    { sizeof(wadi_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, (wadi_diag_level)0, 0, 0 }
+    { sizeof(wadi_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, (wadi_diag_level)0, 0, 0, 0 }
 
 /* Opens a lane of the store, recovers what an earlier process left in it, and starts the background thread.
  * A lane is one handle's own corner of the directory, with a ring and a disk quota of its own: several
@@ -265,6 +271,15 @@ WADI_API WADI_NODISCARD wadi_err wadi_stats_get(wadi *w, wadi_stats *ret_stats);
 
 /* The store's installation id: 32 hexadecimal digits and a terminator. */
 WADI_API WADI_NODISCARD wadi_err wadi_installation(wadi *w, char ret_hex[33]);
+
+/* Gives the store's directory another installation id, at random: for a copy that is to be counted apart, or
+ * a device that changes hands. It is on disk when the call returns; blocks for the disk. The id is a label:
+ * what is sent from now on carries the new one, events that wait in the store too, and nothing is lost or
+ * repeated by it; what was delivered keeps the old one, and a collector counts what is left of a stream under
+ * the id that began it. Other processes and handles that have the directory open change over at their next
+ * wadi_open. After an error, and after a crash, it is the old id or the new one. WADI_ERR_DISK_FULL,
+ * WADI_ERR_PERMISSION, WADI_ERR_IO. */
+WADI_API WADI_NODISCARD wadi_err wadi_reset_installation(wadi *w);
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -66,10 +66,17 @@ wadi_err wadi_installation(wadi *w, char ret_hex[33]) {
     wadi_err err = handle_check(w);
     if (err != WADI_OK)
         return err;
-    for (size_t i = 0; i < WDI_INSTALLATION_BYTES; i++) {
-        ret_hex[2 * i] = digits[w->lane.installation[i] >> 4];
-        ret_hex[2 * i + 1] = digits[w->lane.installation[i] & 15];
+    uint8_t id[WDI_INSTALLATION_BYTES];
+    wdi_installation_id(&w->installation, id);
+    for (size_t i = 0; i < sizeof id; i++) {
+        ret_hex[2 * i] = digits[id[i] >> 4];
+        ret_hex[2 * i + 1] = digits[id[i] & 15];
     }
     ret_hex[32] = '\0';
     return WADI_OK;
+}
+
+wadi_err wadi_reset_installation(wadi *w) {
+    wadi_err err = handle_check(w);
+    return err == WADI_OK ? wdi_installation_reset(&w->installation) : err;
 }

@@ -8,6 +8,7 @@
 #include "sdk/include/wadi/wadi.h"
 #include "sdk/src/core/attributes.h"
 #include "sdk/src/core/drain.h"
+#include "sdk/src/core/installation.h"
 #include "sdk/src/core/lane.h"
 #include "sdk/src/core/options.h"
 #include "sdk/src/core/progress.h"
@@ -34,7 +35,8 @@ struct wadi {
 
     /* Shared. */
     wdi_progress progress;
-    wdi_attributes attributes; /* has a lock of its own */
+    wdi_attributes attributes;     /* has a lock of its own */
+    wdi_installation installation; /* likewise */
     _Atomic bool flush_wanted;
     _Atomic uint64_t close_deadline_us; /* of base_mono_us; 0: not closing. Written before closing is set */
     _Atomic bool closing;

@@ -99,7 +99,7 @@ static wadi_err lane_choose(wdi_lane *lane, int lanes_fd, uint32_t lanes_max) {
 
 /* ---- opening ------------------------------------------------------------------------------------ */
 
-/* Held only while lanes are looked through and the installation id is read or made. Whoever is stopped by
+/* Held only while lanes are looked through. Whoever is stopped by
  * force while he holds it does not stop the others for good. */
 static wadi_err root_lock(wdi_lock *lock, int root_fd) {
     static const struct timespec pause = {.tv_nsec = ROOT_LOCK_PAUSE_US * 1000};
@@ -111,7 +111,7 @@ static wadi_err root_lock(wdi_lock *lock, int root_fd) {
     return err == WADI_ERR_BUSY ? WADI_ERR_TIMEOUT : err;
 }
 
-static wadi_err lane_open_in(wdi_lane *lane, int root_fd, uint32_t lanes_max, const wdi_diag *diag) {
+static wadi_err lane_open_in(wdi_lane *lane, int root_fd, uint32_t lanes_max) {
     int lanes_fd = -1;
     wdi_lock lock;
     wadi_err err = root_lock(&lock, root_fd);
@@ -120,19 +120,17 @@ static wadi_err lane_open_in(wdi_lane *lane, int root_fd, uint32_t lanes_max, co
     err = dir_open(root_fd, "lanes", &lanes_fd);
     if (err == WADI_OK)
         err = lane_choose(lane, lanes_fd, lanes_max);
-    if (err == WADI_OK)
-        err = wdi_installation_load(root_fd, diag, lane->installation);
     dir_close(&lanes_fd);
     wdi_lock_release(&lock);
     return err;
 }
 
-wadi_err wdi_lane_open(wdi_lane *lane, const char *dir, uint32_t lanes_max, const wdi_diag *diag) {
+wadi_err wdi_lane_open(wdi_lane *lane, const char *dir, uint32_t lanes_max) {
     int root_fd = -1;
     *lane = WDI_LANE_NONE;
     wadi_err err = dir_open(AT_FDCWD, dir, &root_fd);
     if (err == WADI_OK)
-        err = lane_open_in(lane, root_fd, lanes_max, diag);
+        err = lane_open_in(lane, root_fd, lanes_max);
     if (err == WADI_OK && !paths_set(lane, dir))
         err = WADI_ERR_INVALID;
     dir_close(&root_fd);

@@ -1,7 +1,7 @@
 /* lane: one handle's own corner of the store directory, held by a file lock.
  *
  *     <dir>/lock                  taken for a moment by whoever opens
- *     <dir>/installation          16 random bytes and their CRC
+ *     <dir>/installation          the id that all lanes share (installation.h)
  *     <dir>/lanes/<n>/lock        whoever holds it owns what is beside it
  *     <dir>/lanes/<n>/ring, store.mdb
  *     <dir>/quarantine/           damaged files, set aside
@@ -15,8 +15,6 @@
 #include <stdint.h>
 
 #include "sdk/include/wadi/wadi.h"
-#include "sdk/src/core/diag.h"
-#include "sdk/src/core/installation.h"
 #include "sdk/src/core/lock.h"
 
 #define WDI_LANE_PATH_BYTES_MAX 4096u
@@ -26,17 +24,15 @@ typedef struct wdi_lane {
     wdi_lock lock;
     int dir_fd; /* of the lane's directory */
     uint32_t number;
-    uint8_t installation[WDI_INSTALLATION_BYTES];
     char store_path[WDI_LANE_PATH_BYTES_MAX];
     char quarantine_dir[WDI_LANE_PATH_BYTES_MAX];
 } wdi_lane;
 #define WDI_LANE_NONE ((wdi_lane){.lock = {-1, NULL}, .dir_fd = -1})
 
-/* Makes what is missing, takes the first orphan among lanes 0 … lanes_max - 1 or makes one, and reads or
- * makes the installation id. *lane needs no initialisation, must stay where it is until closed, and on
- * failure needs no close. WADI_ERR_BUSY: all of them are held, by this process or others. */
-WADI_NODISCARD wadi_err wdi_lane_open(wdi_lane *lane, const char *dir, uint32_t lanes_max,
-                                      const wdi_diag *diag);
+/* Makes what is missing, takes the first orphan among lanes 0 … lanes_max - 1 or makes one. *lane needs no
+ * initialisation, must stay where it is until closed, and on failure needs no close. WADI_ERR_BUSY: all of
+ * them are held, by this process or others. */
+WADI_NODISCARD wadi_err wdi_lane_open(wdi_lane *lane, const char *dir, uint32_t lanes_max);
 void wdi_lane_close(wdi_lane *lane);
 
 #endif

@@ -28,14 +28,17 @@ static wadi_err run_begin(wadi *w) {
 
 static wadi_err lane_begin(wadi *w) {
     const wadi_options *o = &w->options.values;
-    wadi_err err = wdi_lane_open(&w->lane, o->dir, o->lanes_max, &w->diag);
+    wadi_err err = wdi_lane_open(&w->lane, o->dir, o->lanes_max);
+    if (err == WADI_OK)
+        err = wdi_installation_open(&w->installation, w->lane.dir_fd,
+                                    o->installation_from != NULL ? WDI_MACHINE_ID_PATH : NULL, &w->diag);
     if (err != WADI_OK)
         return err;
     wdi_store_options store = {.path = w->lane.store_path,
                                .quarantine_dir = w->lane.quarantine_dir,
                                .disk_bytes_max = o->disk_bytes_max,
                                .diag = &w->diag};
-    memcpy(store.installation, w->lane.installation, sizeof store.installation);
+    wdi_installation_id(&w->installation, store.installation);
     err = wdi_store_open(&store, &w->store);
     if (err == WADI_OK)
         err = wdi_ring_open(&w->tracker.ring, w->lane.dir_fd, o->ring_bytes);
@@ -84,6 +87,7 @@ static void handle_release(wadi *w) {
 }
 
 static void handle_free(wadi *w) {
+    wdi_installation_close(&w->installation);
     wdi_attributes_fini(&w->attributes);
     wdi_progress_fini(&w->progress);
     handle_release(w);

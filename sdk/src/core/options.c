@@ -43,14 +43,16 @@ static const char *numbers_resolve(wadi_options *o) {
     o->disk_bytes_max = value;
     if (o->retry_max_ms < o->retry_min_ms)
         return "retry_max_ms";
+    if (o->installation_from != NULL && strcmp(o->installation_from, "machine-id") != 0)
+        return "installation_from";
     return NULL;
 }
 
 /* Moves the strings into one piece of memory of our own. */
 static wadi_err strings_copy(wdi_options *options) {
     wadi_options *o = &options->values;
-    const char **strings[] = {&o->dir,      &o->endpoint, &o->ca_file, &o->cert_file,
-                              &o->key_file, &o->api_key,  &o->app,     &o->app_version};
+    const char **strings[] = {&o->dir,     &o->endpoint, &o->ca_file,     &o->cert_file,        &o->key_file,
+                              &o->api_key, &o->app,      &o->app_version, &o->installation_from};
     size_t n = 0;
     for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++)
         n += *strings[i] != NULL ? strlen(*strings[i]) + 1 : 0;

@@ -101,6 +101,9 @@ static void upload(pump *p) {
         return;
     wdi_upload_refused_set(w->upload, atomic_load_explicit(&w->tracker.refused_full, memory_order_relaxed));
     wdi_store_ring_tail_set(w->store, wdi_ring_tail(&w->tracker.ring));
+    uint8_t installation[WDI_INSTALLATION_BYTES];
+    if (wdi_installation_changed(&w->installation, installation))
+        wdi_store_installation_set(w->store, installation);
     wadi_err err = wdi_upload_step(w->upload, p->now_us);
     if (err != WADI_OK)
         store_failed(p, err);

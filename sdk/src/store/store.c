@@ -178,6 +178,10 @@ wadi_err wdi_store_open(const wdi_store_options *opt, wdi_store **ret_store) {
     return err;
 }
 
+void wdi_store_installation_set(wdi_store *s, const uint8_t installation[WIRE_ID_BYTES]) {
+    memcpy(s->installation, installation, sizeof s->installation);
+}
+
 void wdi_store_close(wdi_store *s) {
     if (s == NULL)
         return;

@@ -49,6 +49,8 @@ typedef struct wdi_store_options {
  * them a new stream. With nothing to go on with, the store begins anew. */
 WADI_NODISCARD wadi_err wdi_store_open(const wdi_store_options *opt, wdi_store **ret_store);
 void wdi_store_close(wdi_store *s);
+/* Batches made from now on carry this id. */
+void wdi_store_installation_set(wdi_store *s, const uint8_t installation[WIRE_ID_BYTES]);
 /* In a forked child: frees memory, touches neither the file nor its mapping. */
 void wdi_store_forget(wdi_store *s);
 
