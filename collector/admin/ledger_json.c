@@ -76,13 +76,8 @@ static void sums_put(struct text *out, const ledger *sums) {
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         text_printf(out, "\"%s\":%" PRIu64 ",", fields[i].name, fields[i].value);
     text_put(out, "\"dropped\":{");
-    /* Reasons newer than the list have no name of their own and go under `other`. */
-    uint64_t unnamed = 0;
-    for (unsigned i = METRIC_DROP_VALUES; i < LEDGER_REASONS; i++)
-        unnamed += sums->dropped[i];
     for (unsigned i = 0; i < METRIC_DROP_VALUES; i++)
-        text_printf(out, "%s\"%s\":%" PRIu64, i > 0 ? "," : "", metric_drop_name(i),
-                    sums->dropped[i] + (i == METRIC_DROP_OTHER ? unnamed : 0));
+        text_printf(out, "%s\"%s\":%" PRIu64, i > 0 ? "," : "", metric_drop_name(i), sums->dropped[i]);
     text_printf(out, "},\"balanced\":%s", ledger_balances(sums) ? "true" : "false");
 }
 

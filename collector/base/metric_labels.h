@@ -35,7 +35,8 @@
     X(DROP, REFUSED, "refused")       \
     X(DROP, CORRUPT, "corrupt")       \
     X(DROP, CONSENT, "consent")       \
-    X(DROP, TOO_LARGE, "too_large")
+    X(DROP, TOO_LARGE, "too_large")   \
+    X(DROP, STORE_LOST, "store_lost")
 
 #define METRIC_VALUES_CONFLICT(X) \
     X(CONFLICT, REWIND, "rewind") \

@@ -11,13 +11,15 @@ const char *journal_err_name(journal_err err) {
     return names[err];
 }
 
+_Static_assert((unsigned)METRIC_DROP_VALUES == LEDGER_REASONS, "every reason has its label");
+
 void report_totals(const tail *before, const tail *after) {
     const ledger *from = &before->totals.sums, *to = &after->totals.sums;
     metric_add(METRIC_LEDGER_ASSIGNED, 0, to->numbers - from->numbers);
     metric_add(METRIC_LEDGER_DELIVERED, 0, to->delivered - from->delivered);
     metric_add(METRIC_LEDGER_GAP, 0, to->gap - from->gap);
     for (unsigned i = 0; i < LEDGER_REASONS; i++)
-        metric_add(METRIC_DEVICE_DROPPED, i < METRIC_DROP_VALUES ? i : 0, to->dropped[i] - from->dropped[i]);
+        metric_add(METRIC_DEVICE_DROPPED, i, to->dropped[i] - from->dropped[i]);
     metric_set(METRIC_DEDUP_STREAMS, 0, (int64_t)to->streams);
     metric_add(METRIC_INGEST_EVENTS_ACCEPTED, 0, after->accepted - before->accepted);
     metric_add(METRIC_INGEST_EVENTS_DUPLICATE, 0, after->duplicate - before->duplicate);

@@ -176,6 +176,8 @@ static wadi_options options_make(const command *cmd) {
     opt.flush_ms = number32(s, SETTING_flush_ms, "flush_ms", 0);
     opt.ring_bytes = number32(s, SETTING_ring_bytes, "ring_bytes", 0);
     opt.disk_bytes_max = setting_number(s, SETTING_disk_bytes_max, 0);
+    opt.max_age_s = number32(s, SETTING_max_age_s, "max_age_s", 0);
+    opt.upload_bytes_per_day_max = setting_number(s, SETTING_upload_bytes_per_day_max, 0);
     opt.diag = diag_print;
     opt.diag_level = cmd->verbose ? WADI_DIAG_DEBUG : WADI_DIAG_WARN;
     return opt;

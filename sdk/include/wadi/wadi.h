@@ -102,7 +102,8 @@ typedef struct wadi_options {
                           most this */
     uint32_t ring_bytes;         /* default 1 MiB, 64 KiB … 64 MiB, rounded up to a power of two */
     uint64_t disk_bytes_max;     /* default 64 MiB, at least 1 MiB: no lane's LMDB file grows beyond */
-    uint32_t batch_bytes_max;    /* default 128 KiB, 4 KiB … 1 MiB: one batch before compression */
+    uint32_t batch_bytes_max;    /* default 128 KiB, 4 KiB … 1 MiB: one batch before compression; at most an
+                                    eighth of disk_bytes_max */
     uint32_t connect_timeout_ms; /* default 10,000: name look-up, connection and handshake together */
     uint32_t request_timeout_ms; /* default 30,000: one whole exchange */
     uint32_t retry_min_ms;       /* default 500: first back-off; doubles, full jitter after the cap */
@@ -118,9 +119,19 @@ typedef struct wadi_options {
        another machine-id the installation is another one at the next wadi_open. A machine without an id
        counts as NULL, with a warning to diag. Give the same in all processes of a directory. */
     const char *installation_from;
+    uint32_t max_age_s; /* default 2,592,000 (30 days); UINT32_MAX: never. What was recorded longer ago is
+                           dropped (WADI_DROP_AGE), at the latest a minute after, or on waking up. Judged by
+                           the boot clock and the collector's, never by the wall clock: see sdk/LIMITS.md */
+    uint64_t upload_bytes_per_day_max; /* default 0: no limit; of one lane. Uploads pause when the next body
+                                          does not fit, until 24 hours are proven to have passed since the
+                                          day's first, over restarts too. WADI_CRITICAL waits like all others,
+                                          since numbers go out in order */
 } wadi_options;
-#define WADI_OPTIONS_INIT \
-    { sizeof(wadi_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, (wadi_diag_level)0, 0, 0, 0 }
+#define WADI_OPTIONS_INIT                                                                                  \
+    {                                                                                                      \
+        sizeof(wadi_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, (wadi_diag_level)0, 0, \
+            0, 0, 0, 0                                                                                     \
+    }
 
 /* Opens a lane of the store, recovers what an earlier process left in it, and starts the background thread.
  * A lane is one handle's own corner of the directory, with a ring and a disk quota of its own: several
@@ -134,7 +145,9 @@ WADI_API WADI_NODISCARD wadi_err wadi_open(const wadi_options *opt, wadi **ret_w
 /* Moves what is recorded to disk, uploads until everything is acknowledged or the time is over, and
  * frees the handle in any case. Offline it does not wait. What was not acknowledged stays in the store and
  * goes out after the next wadi_open. Accepts NULL. No other call may be running or follow.
- * WADI_ERR_TIMEOUT: events remain in the store. */
+ * WADI_ERR_TIMEOUT: events remain in the store. What the store's disk says (WADI_ERR_DISK_FULL, _IO,
+ * _PERMISSION …): events remain in the ring, and the next wadi_open takes them up from there, unless a power
+ * cut takes them. */
 WADI_API wadi_err wadi_close(wadi *w, uint32_t timeout_ms);
 
 /* ---- recording -------------------------------------------------------------------------------- */
@@ -213,7 +226,8 @@ typedef enum wadi_level {
 } wadi_level;
 
 /* Blocks until the event of the ticket, and all before it, have reached the level. WADI_ERR_DROPPED: dropped
- * instead; WADI_ERR_TIMEOUT. timeout_ms 0 only asks. */
+ * instead; WADI_ERR_TIMEOUT; or why the store does not get it: WADI_ERR_DISK_FULL, _IO, _PERMISSION …, which
+ * it goes on trying, once a second. timeout_ms 0 only asks. */
 WADI_API WADI_NODISCARD wadi_err wadi_wait(wadi *w, wadi_ticket ticket, wadi_level level,
                                            uint32_t timeout_ms);
 
@@ -263,9 +277,12 @@ typedef struct wadi_stats {
     uint64_t quarantined;            /* stores set aside as damaged */
     int64_t offset_us;               /* collector clock minus boot clock, valid if offset_error_us is not 0 */
     uint64_t offset_error_us;
+    uint64_t store_errors;     /* attempts of this handle to write or read the store that failed */
+    uint64_t store_error;      /* the last attempt's outcome, a wadi_err; WADI_OK: the store is well */
+    uint64_t upload_day_bytes; /* spent of upload_bytes_per_day_max; 0 without it */
 } wadi_stats;
 #define WADI_STATS_INIT \
-    { sizeof(wadi_stats), 0, 0, 0, 0, 0, 0, {0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+    { sizeof(wadi_stats), 0, 0, 0, 0, 0, 0, {0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 WADI_API WADI_NODISCARD wadi_err wadi_stats_get(wadi *w, wadi_stats *ret_stats);
 

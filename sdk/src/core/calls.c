@@ -28,12 +28,13 @@ wadi_err wadi_wait(wadi *w, wadi_ticket ticket, wadi_level level, uint32_t timeo
         (level != WADI_DISK && level != WADI_ACKED))
         return WADI_ERR_INVALID;
     err = wdi_progress_ask(&w->progress, ticket, level);
-    if (err != WADI_ERR_TIMEOUT || timeout_ms == 0)
-        return err;
-    err = wadi_flush(w);
-    if (err != WADI_OK)
-        return err;
-    return wdi_progress_wait(&w->progress, ticket, level, base_mono_us() + (uint64_t)timeout_ms * 1000);
+    if (err == WADI_ERR_TIMEOUT && timeout_ms != 0) {
+        err = wadi_flush(w);
+        if (err == WADI_OK)
+            err =
+                wdi_progress_wait(&w->progress, ticket, level, base_mono_us() + (uint64_t)timeout_ms * 1000);
+    }
+    return err == WADI_ERR_TIMEOUT ? wdi_progress_why(&w->progress, ticket) : err;
 }
 
 wadi_err wadi_identify(wadi *w, const char *user) {

@@ -30,8 +30,11 @@ struct wadi {
     wdi_upload *upload; /* NULL: record only */
     wdi_drain_stats drained;
     uint64_t ring_lost;
-    bool begun;        /* the run; until then the tracker refuses, and the ring is an earlier run's */
-    bool ring_started; /* that ring is gone: nothing can be begun again */
+    uint64_t owed_ticket; /* as last reported */
+    uint64_t store_errors;
+    wadi_err store_error; /* the last outcome */
+    bool begun;           /* the run; until then the tracker refuses, and the ring is an earlier run's */
+    bool ring_started;    /* that ring is gone: nothing can be begun again */
 
     /* Shared. */
     wdi_progress progress;

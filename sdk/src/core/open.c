@@ -37,6 +37,8 @@ static wadi_err lane_begin(wadi *w) {
     wdi_store_options store = {.path = w->lane.store_path,
                                .quarantine_dir = w->lane.quarantine_dir,
                                .disk_bytes_max = o->disk_bytes_max,
+                               .max_age_us =
+                                   o->max_age_s == UINT32_MAX ? 0 : (uint64_t)o->max_age_s * 1000000,
                                .diag = &w->diag};
     wdi_installation_id(&w->installation, store.installation);
     err = wdi_store_open(&store, &w->store);
@@ -179,9 +181,9 @@ wadi_err wadi_close(wadi *w, uint32_t timeout_ms) {
     wdi_thread_wake(w);
     pthread_join(w->thread, NULL);
     bool left = w->upload != NULL && wdi_store_pending(w->store) > 0;
-    wadi_err err = w->begun && wdi_ring_empty(&w->tracker.ring) ? WADI_OK : WADI_ERR_TIMEOUT;
-    if (left)
-        err = WADI_ERR_TIMEOUT;
+    wadi_err err = left ? WADI_ERR_TIMEOUT : WADI_OK;
+    if (!w->begun || !wdi_ring_empty(&w->tracker.ring))
+        err = w->store_error != WADI_OK ? w->store_error : WADI_ERR_TIMEOUT;
     handle_free(w);
     return err;
 }

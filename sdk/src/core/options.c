@@ -31,6 +31,7 @@ static const char *numbers_resolve(wadi_options *o) {
         {"retry_min_ms", &o->retry_min_ms, 1, UINT32_MAX, 500},
         {"retry_max_ms", &o->retry_max_ms, 1, UINT32_MAX, 300000},
         {"lanes_max", &o->lanes_max, 1, WDI_LANES_MAX, 16},
+        {"max_age_s", &o->max_age_s, 1, UINT32_MAX, 30 * 24 * 3600},
     };
     uint64_t value = 0;
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {

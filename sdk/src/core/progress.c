@@ -87,6 +87,14 @@ wadi_err wdi_progress_wait(wdi_progress *p, wadi_ticket ticket, wadi_level level
     return err;
 }
 
+wadi_err wdi_progress_why(wdi_progress *p, wadi_ticket ticket) {
+    pthread_mutex_lock(&p->lock);
+    wadi_err err =
+        ticket > p->disk_pos && p->stats.store_error != 0 ? (wadi_err)p->stats.store_error : WADI_ERR_TIMEOUT;
+    pthread_mutex_unlock(&p->lock);
+    return err;
+}
+
 void wdi_progress_stats(wdi_progress *p, wadi_stats *ret_stats) {
     pthread_mutex_lock(&p->lock);
     *ret_stats = p->stats;

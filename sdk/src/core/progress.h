@@ -31,6 +31,8 @@ WADI_NODISCARD wadi_err wdi_progress_ask(wdi_progress *p, wadi_ticket ticket, wa
 /* The same, until `deadline_us` of base_mono_us. */
 WADI_NODISCARD wadi_err wdi_progress_wait(wdi_progress *p, wadi_ticket ticket, wadi_level level,
                                           uint64_t deadline_us);
+/* Of a ticket that has not reached a level in time: what the store's last attempt came to, if that is why. */
+WADI_NODISCARD wadi_err wdi_progress_why(wdi_progress *p, wadi_ticket ticket);
 void wdi_progress_stats(wdi_progress *p, wadi_stats *ret_stats);
 
 #endif

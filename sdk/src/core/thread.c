@@ -18,12 +18,15 @@
 #define BLOCKED_US 2000u  /* a slot is claimed and not committed yet */
 #define RETRY_US 1000000u /* after the store failed */
 #define CLOSE_BLOCKED_US 50000u
+#define AGE_US_MAX 60000000u /* between two looks for events that are too old */
+#define AGE_US_MIN 100000u
 
 typedef struct pump {
     wadi *w;
     uint64_t now_us;
     uint64_t drain_us;  /* when to drain at the latest */
     uint64_t active_us; /* when something was last in the ring */
+    uint64_t age_us;    /* when to look for events that are too old */
     uint64_t drained_pos;
     bool blocked;
     wadi_err failed; /* the store's last outcome */
@@ -36,21 +39,21 @@ static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
 wadi_err wdi_thread_report(wadi *w) {
     wadi_stats stats = WADI_STATS_INIT;
     wdi_upload_stats upload = {0};
-    uint64_t owed = 0;
-    wadi_err err = wdi_store_owed_ticket(w->store, &owed);
-    if (err != WADI_OK)
-        return err;
+    wadi_err err = wdi_store_owed_ticket(w->store, &w->owed_ticket); /* or as it was */
     wdi_store_stats(w->store, &stats);
     if (w->upload != NULL)
         wdi_upload_stats_get(w->upload, &upload);
     stats.uploads = upload.uploads;
     stats.upload_errors = upload.upload_errors;
     stats.upload_bytes = upload.upload_bytes;
+    stats.upload_day_bytes = upload.upload_day_bytes;
+    stats.store_errors = w->store_errors;
+    stats.store_error = (uint64_t)w->store_error;
     stats.ring_lost = w->ring_lost + w->tracker.ring.damaged_bytes;
     stats.accepted = w->drained.events;
-    wdi_progress_set(&w->progress, wdi_store_ring_pos(w->store), owed, wdi_store_dropped_log(w->store),
-                     &stats);
-    return WADI_OK;
+    wdi_progress_set(&w->progress, wdi_store_ring_pos(w->store), w->owed_ticket,
+                     wdi_store_dropped_log(w->store), &stats);
+    return err;
 }
 
 /* What is in the ring stays there; damage is for good. */
@@ -61,7 +64,8 @@ static void store_failed(pump *p, wadi_err err) {
         wdi_tracker_refuse(&p->w->tracker, err); /* what nobody will store is not taken */
         wdi_progress_fail(&p->w->progress, err);
     }
-    p->failed = err;
+    p->failed = p->w->store_error = err;
+    p->w->store_errors++;
     p->drain_us = err == WADI_ERR_CORRUPT ? UINT64_MAX : p->now_us + RETRY_US;
 }
 
@@ -86,13 +90,34 @@ static void drain(pump *p) {
     const uint64_t flush_us = (uint64_t)w->options.values.flush_ms * 1000;
     if (!wdi_ring_empty(&w->tracker.ring))
         p->active_us = p->now_us;
-    err = wdi_drain_ring(w->store, &w->tracker.ring, &w->drained, &p->blocked);
+    else if (p->failed != WADI_OK)
+        err = wdi_store_touch(w->store); /* nothing to write: is it well again? */
+    if (err == WADI_OK)
+        err = wdi_drain_ring(w->store, &w->tracker.ring, &w->drained, &p->blocked);
     if (err != WADI_OK) {
         store_failed(p, err);
         return;
     }
-    p->failed = WADI_OK;
+    if (p->failed != WADI_OK)
+        wdi_diagf(&w->diag, WADI_DIAG_WARN, "store: works again");
+    p->failed = w->store_error = WADI_OK;
     p->drain_us = p->now_us + (p->blocked ? BLOCKED_US : flush_us);
+}
+
+/* A hundredth of the age is near enough, and no reason to wake up. */
+static void age(pump *p) {
+    wadi *w = p->w;
+    uint64_t every_us = (uint64_t)w->options.values.max_age_s * 10000;
+    bool more = true;
+    if (!w->begun || p->failed != WADI_OK || p->now_us < p->age_us)
+        return;
+    every_us = every_us < AGE_US_MIN ? AGE_US_MIN : every_us;
+    p->age_us = p->now_us + earlier(every_us, AGE_US_MAX);
+    wadi_err err = WADI_OK;
+    while (err == WADI_OK && more)
+        err = wdi_store_age_step(w->store, base_boot_us(), &more);
+    if (err != WADI_OK)
+        store_failed(p, err);
 }
 
 static void upload(pump *p) {
@@ -128,6 +153,7 @@ static void work(pump *p, bool urgent) {
     bool due = drain_is_due(p);
     if (due || (urgent && p->failed == WADI_OK))
         drain(p);
+    age(p);
     upload(p);
     if (p->failed != WADI_ERR_CORRUPT) {
         wadi_err err = wdi_thread_report(p->w);

@@ -40,6 +40,7 @@ static wadi_err stream_fork(wdi_store *s, wdi_stream *stream, uint64_t agreed) {
     if (err != WADI_OK || r->ordinal != ordinal)
         return err; /* or nothing is left of it */
     r->sent_max = agreed;
+    memset(s->quota_from, 0, sizeof s->quota_from); /* what was sent may be dropped again */
     r->moved_us = 0;
     memset(r->collector, 0, sizeof r->collector);
     stream->cursor = r->low;

@@ -130,6 +130,8 @@ wadi_err wdi_store_load(wdi_store *s, bool *ret_fresh) {
     if (err == WADI_OK && s->state.meta.run != 0)
         err = wdi_clock_load(s, &s->clock);
     if (err == WADI_OK)
+        err = wdi_boots_load(s);
+    if (err == WADI_OK)
         err = chunks_check(s);
     if (err == WADI_OK)
         err = wdi_lmdb_err(base_lmdb_used(s->reader, &s->used_bytes));

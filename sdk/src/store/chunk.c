@@ -174,8 +174,8 @@ static bool entry_in_range(const void *context, uint64_t number, const wdi_chunk
     return number >= range->first && number <= range->last;
 }
 
-wadi_err wdi_drop_range(wdi_store *s, uint64_t first, uint64_t last, wadi_drop reason) {
-    const seq_range range = {first, last};
+wadi_err wdi_drop_matching(wdi_store *s, uint64_t first, uint64_t last, wdi_entry_test which,
+                           const void *context, wadi_drop reason) {
     uint64_t at = first;
     while (at <= last) {
         wdi_chunk chunk;
@@ -187,9 +187,14 @@ wadi_err wdi_drop_range(wdi_store *s, uint64_t first, uint64_t last, wadi_drop r
         if (!found || chunk.first > last)
             break;
         at = wdi_chunk_last(&chunk) + 1;
-        err = wdi_chunk_bury(s, &chunk, entry_in_range, &range, reason, &n);
+        err = wdi_chunk_bury(s, &chunk, which, context, reason, &n);
         if (err != WADI_OK)
             return err;
     }
     return WADI_OK;
+}
+
+wadi_err wdi_drop_range(wdi_store *s, uint64_t first, uint64_t last, wadi_drop reason) {
+    const seq_range range = {first, last};
+    return wdi_drop_matching(s, first, last, entry_in_range, &range, reason);
 }

@@ -12,6 +12,17 @@ typedef struct wdi_stream {
     uint64_t cursor; /* next number to send; not kept on disk */
 } wdi_stream;
 
+/* Boots of which the store has runs, oldest first; for more than this many the oldest go. */
+#define WDI_BOOTS_MAX 64u
+typedef struct wdi_boots {
+    uint64_t n;
+    struct wdi_boot_seen {
+        uint64_t first_run; /* its ordinal, and the boot clock and the moment's on_us when it began */
+        uint64_t boot_us;
+        uint64_t on_us;
+    } seen[WDI_BOOTS_MAX];
+} wdi_boots;
+
 /* What transactions change, but for chunks, definitions and contexts. */
 typedef struct wdi_state {
     wdi_meta meta;
@@ -20,6 +31,7 @@ typedef struct wdi_state {
     uint64_t live[WDI_PRIORITIES];       /* events owed, tombstones aside, by priority */
     uint64_t events_from;                /* lower numbers are tombstones, or gone: not looked through again */
     uint64_t reclaimed_run; /* runs below have no definitions and contexts any more, or all are needed */
+    wdi_boots boots;
 } wdi_state;
 
 /* The chunk that the drainer fills. */
@@ -56,7 +68,7 @@ struct wdi_store {
     uint32_t quota_percent; /* acting stops below */
     bool quota_acting;
     bool scattered;                      /* no pages in a row are free: tombstones are not joined */
-    uint64_t quota_from[WDI_PRIORITIES]; /* older events of the priority are gone */
+    uint64_t quota_from[WDI_PRIORITIES]; /* older events of the priority are gone, or were sent */
     wadi_err failed;                     /* damage met: nothing is read or written any more */
     wdi_builder builder;
     wdi_picker picker;
@@ -68,6 +80,7 @@ struct wdi_store {
     uint64_t owed_ticket;
     uint8_t installation[WIRE_ID_BYTES];
     uint64_t move_wait_us;
+    uint64_t max_age_us;
     const wdi_diag *diag;
 };
 
@@ -103,6 +116,9 @@ typedef bool (*wdi_entry_test)(const void *context, uint64_t number, const wdi_c
 WADI_NODISCARD wadi_err wdi_chunk_bury(wdi_store *s, const wdi_chunk *chunk, wdi_entry_test which,
                                        const void *context, wadi_drop reason, uint32_t *ret_n);
 
+/* The same for all chunks with numbers first … last. */
+WADI_NODISCARD wadi_err wdi_drop_matching(wdi_store *s, uint64_t first, uint64_t last, wdi_entry_test which,
+                                          const void *context, wadi_drop reason);
 /* Numbers first … last that some stream owes are tombstones afterwards. */
 WADI_NODISCARD wadi_err wdi_drop_range(wdi_store *s, uint64_t first, uint64_t last, wadi_drop reason);
 
@@ -129,6 +145,8 @@ uint64_t wdi_stream_end(const wdi_state *state, const wdi_stream *stream);
 wdi_stream *wdi_stream_find(wdi_state *state, const uint8_t id[WIRE_ID_BYTES]);
 bool wdi_range_owed(const wdi_state *state, uint64_t first, uint64_t last);
 bool wdi_number_owed(const wdi_state *state, uint64_t number);
+/* Owed, and a collector may have it. */
+bool wdi_number_sent(const wdi_state *state, uint64_t number);
 /* A stream of random id for [low, end), at `index`. WADI_ERR_SYSTEM: no room, or no randomness. */
 WADI_NODISCARD wadi_err wdi_stream_insert(wdi_state *state, uint32_t index, uint64_t low, uint64_t end);
 void wdi_stream_remove(wdi_state *state, wdi_stream *stream);
@@ -159,6 +177,13 @@ WADI_NODISCARD wadi_err wdi_runs_forget(wdi_store *s);
 WADI_NODISCARD wadi_err wdi_clock_fill(wdi_store *s, const wdi_run_record *run, wire_clock *clock);
 /* The sample of the current run's boot; zeros when there is none. */
 WADI_NODISCARD wadi_err wdi_clock_load(wdi_store *s, wdi_boot_record *ret_boot);
+
+/* ---- age (age.c) -------------------------------------------------------------------------------- */
+
+/* A run begins, after s->run: of another boot? Inside a transaction. */
+WADI_NODISCARD wadi_err wdi_boots_note(wdi_store *s, const wdi_run_record *run);
+/* In the reader. A note that is not there, or of another size, is no damage: what is older has no age. */
+WADI_NODISCARD wadi_err wdi_boots_load(wdi_store *s);
 
 /* ---- quarantine (quarantine.c) ------------------------------------------------------------------ */
 

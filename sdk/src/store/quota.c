@@ -15,21 +15,14 @@ static bool quota_wanted(wdi_store *s) {
     return s->quota_acting;
 }
 
-/* The least important priority of which there are events. */
-static bool victim_find(const wdi_store *s, wadi_priority *ret_victim) {
-    static const wadi_priority order[] = {WADI_LOW, WADI_NORMAL, WADI_HIGH, WADI_CRITICAL};
-    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
-        if (s->state.live[order[i]] == 0)
-            continue;
-        *ret_victim = order[i];
-        return true;
-    }
-    return false;
-}
+typedef struct victims {
+    const wdi_state *state;
+    wadi_priority priority;
+} victims;
 
-static bool entry_has_priority(const void *context, uint64_t number, const wdi_chunk_entry *e) {
-    (void)number;
-    return e->priority == *(const wadi_priority *)context;
+static bool entry_is_victim(const void *context, uint64_t number, const wdi_chunk_entry *e) {
+    const victims *v = context;
+    return e->priority == v->priority && !wdi_number_sent(v->state, number);
 }
 
 /* The next chunk, from `from` on, with an event of the priority. */
@@ -42,6 +35,7 @@ static wadi_err victim_seek(wdi_store *s, uint64_t from, wadi_priority victim, w
 }
 
 static wadi_err victims_bury(wdi_store *s, wadi_priority victim, uint32_t chunks, uint64_t *ret_from) {
+    const victims context = {&s->state, victim};
     uint64_t from = s->quota_from[victim];
     for (uint32_t i = 0; i < chunks; i++) {
         wdi_chunk chunk;
@@ -51,7 +45,7 @@ static wadi_err victims_bury(wdi_store *s, wadi_priority victim, uint32_t chunks
         if (err != WADI_OK || !found)
             return err;
         from = wdi_chunk_last(&chunk) + 1;
-        err = wdi_chunk_bury(s, &chunk, entry_has_priority, &victim, WADI_DROP_DISK_QUOTA, &n);
+        err = wdi_chunk_bury(s, &chunk, entry_is_victim, &context, WADI_DROP_DISK_QUOTA, &n);
         if (err != WADI_OK)
             return err;
         *ret_from = from;
@@ -75,9 +69,24 @@ static wadi_err pairs_drop(wdi_store *s, bool *ret_any) {
     return wdi_txn_end(s, err);
 }
 
-wadi_err wdi_store_quota_step(wdi_store *s, bool *ret_more) {
-    wadi_priority victim = WADI_NORMAL;
+/* *ret_more: chunks were passed, and there may be others. */
+static wadi_err priority_drop(wdi_store *s, wadi_priority victim, bool *ret_more) {
     uint64_t from = 0;
+    wadi_err err = victims_drop(s, victim, CHUNKS_AT_ONCE, &from);
+    if (err == WADI_ERR_DISK_FULL && wdi_store_touch(s) == WADI_OK) { /* with the pages freed just now */
+        s->scattered = true;
+        err = victims_drop(s, victim, 1, &from);
+        s->scattered = false;
+    }
+    if (err != WADI_OK)
+        return err;
+    *ret_more = from != s->quota_from[victim];
+    s->quota_from[victim] = from;
+    return WADI_OK;
+}
+
+wadi_err wdi_store_quota_step(wdi_store *s, bool *ret_more) {
+    static const wadi_priority order[] = {WADI_LOW, WADI_NORMAL, WADI_HIGH, WADI_CRITICAL};
     *ret_more = false;
     if (!quota_wanted(s))
         return WADI_OK;
@@ -85,19 +94,15 @@ wadi_err wdi_store_quota_step(wdi_store *s, bool *ret_more) {
     if ((err == WADI_OK && *ret_more) || (err != WADI_OK && err != WADI_ERR_DISK_FULL))
         return err;
     *ret_more = false;
-    if (!victim_find(s, &victim))
-        return WADI_OK;
-    err = victims_drop(s, victim, CHUNKS_AT_ONCE, &from);
-    if (err == WADI_ERR_DISK_FULL && wdi_store_touch(s) == WADI_OK) { /* with the pages freed just now */
-        s->scattered = true;
-        err = victims_drop(s, victim, 1, &from);
-        s->scattered = false;
+    for (size_t i = 0; i < sizeof order / sizeof order[0] && !*ret_more; i++) {
+        if (s->state.live[order[i]] == 0)
+            continue;
+        err = priority_drop(s, order[i], ret_more);
+        if (err == WADI_ERR_DISK_FULL)
+            return WADI_OK; /* no room to make room: settling has to */
+        if (err != WADI_OK)
+            return err;
     }
-    if (err == WADI_ERR_DISK_FULL)
-        return WADI_OK; /* no room to make room: settling has to */
-    if (err == WADI_OK) {
-        *ret_more = quota_wanted(s) && from != s->quota_from[victim];
-        s->quota_from[victim] = from;
-    }
-    return err;
+    *ret_more = *ret_more && quota_wanted(s);
+    return WADI_OK;
 }

@@ -56,6 +56,8 @@ wadi_err wdi_store_run_begin(wdi_store *s, const wire_run *run, uint64_t ring_po
     meta->ring_pos = ring_pos;
     err = wdi_record_put(s, &key, &record, sizeof record);
     if (err == WADI_OK)
+        err = wdi_boots_note(s, &record);
+    if (err == WADI_OK)
         err = wdi_runs_forget(s);
     err = wdi_txn_end(s, err);
     if (err != WADI_OK)

@@ -43,6 +43,7 @@ static wdi_store *store_alloc(const wdi_store_options *opt) {
     s->scratch = malloc(2 * WDI_CHUNK_BYTES_MAX);
     memcpy(s->installation, opt->installation, sizeof s->installation);
     s->move_wait_us = opt->move_wait_us != 0 ? opt->move_wait_us : WDI_MOVE_WAIT_US_DEFAULT;
+    s->max_age_us = opt->max_age_us;
     s->diag = opt->diag;
     s->quota_percent = QUOTA_PERCENT_STOP;
     if (s->builder.table != NULL && s->builder.payload != NULL && s->scratch != NULL)

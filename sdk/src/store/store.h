@@ -41,6 +41,7 @@ typedef struct wdi_store_options {
     uint8_t installation[WIRE_ID_BYTES];
     uint64_t disk_bytes_max; /* the map, and what is preallocated */
     uint64_t move_wait_us;   /* 0: WDI_MOVE_WAIT_US_DEFAULT */
+    uint64_t max_age_us;     /* 0: events never become too old */
     const wdi_diag *diag;    /* borrowed for the store's life; may be NULL */
 } wdi_store_options;
 
@@ -89,8 +90,14 @@ void wdi_store_abort(wdi_store *s);
 size_t wdi_store_txn_bytes_max(const wdi_store *s);
 
 /* Over 75 % of the map: turns the oldest events of the lowest priority into tombstones, one small transaction
- * a call; *ret_more: call again. Also merges neighbouring tombstones. */
+ * a call; *ret_more: call again. Also merges neighbouring tombstones. Numbers that a collector may have
+ * (sent, and not answered yet) are left alone, here and below: it has the say on them, and both would count
+ * them, differently. */
 WADI_NODISCARD wadi_err wdi_store_quota_step(wdi_store *s, bool *ret_more);
+
+/* Events recorded longer than max_age_us before `boot_us`, now by the boot clock, become tombstones (age), in
+ * one small transaction a call; *ret_more: call again. What counts is what wdi_moment_elapsed proves. */
+WADI_NODISCARD wadi_err wdi_store_age_step(wdi_store *s, uint64_t boot_us, bool *ret_more);
 
 /* ---- the way out: the uploader ------------------------------------------------------------------ */
 
@@ -165,11 +172,27 @@ WADI_NODISCARD wadi_err wdi_store_clock_sample(wdi_store *s, int64_t offset_us, 
 typedef enum wdi_store_note {
     WDI_NOTE_RETRY_AFTER = 1,
     WDI_NOTE_TLS_SESSION = 2,
+    WDI_NOTE_BOOTS = 16, /* the store's own: see wdi_moment */
+    WDI_NOTE_UPLOAD_BUDGET = 17,
 } wdi_store_note;
 #define WDI_NOTE_BYTES_MAX 2048u
 WADI_NODISCARD wadi_err wdi_store_note_put(wdi_store *s, wdi_store_note note, const void *data, size_t n);
 WADI_NODISCARD wadi_err wdi_store_note_get(wdi_store *s, wdi_store_note note, void *out, size_t cap,
                                            size_t *ret_n);
+
+/* A moment, by clocks that nobody sets and that survive a restart. on_us is the time for which the store is
+ * known to have been there: the boot clock while runs go on, from a boot's first run to the last event that
+ * the store has of it, and nothing for what lies between boots, whatever the wall clock says. So between two
+ * moments at least as much time has passed as on_us, or the collector's time, says. */
+typedef struct wdi_moment {
+    uint64_t on_us;
+    int64_t collector_us;
+    uint64_t collector_error_us; /* 0: the collector's time is not known */
+} wdi_moment;
+/* Of the present boot. */
+wdi_moment wdi_store_moment(const wdi_store *s, uint64_t boot_us);
+/* What is proven to have passed at least. */
+uint64_t wdi_moment_elapsed(const wdi_moment *since, const wdi_moment *now);
 
 /* ---- what it holds --------------------------------------------------------------------------------------
  */

@@ -29,6 +29,15 @@ bool wdi_number_owed(const wdi_state *state, uint64_t number) {
     return wdi_range_owed(state, number, number);
 }
 
+bool wdi_number_sent(const wdi_state *state, uint64_t number) {
+    for (uint32_t i = 0; i < state->n_streams; i++) {
+        const wdi_stream *stream = &state->streams[i];
+        if (number >= stream->record.low && number < wdi_stream_end(state, stream))
+            return number <= stream->record.sent_max;
+    }
+    return false;
+}
+
 wadi_err wdi_stream_insert(wdi_state *state, uint32_t index, uint64_t low, uint64_t end) {
     if (state->n_streams == WDI_STREAMS_MAX)
         return WADI_ERR_SYSTEM;

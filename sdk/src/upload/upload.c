@@ -5,6 +5,7 @@
 #include "sdk/src/upload/answer.h"
 #include "sdk/src/upload/backoff.h"
 #include "sdk/src/upload/batch.h"
+#include "sdk/src/upload/budget.h"
 #include "sdk/src/upload/retry_note.h"
 
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #define STEP_TURNS_MAX 16      /* batches of one call, for the loop to see to its other duties */
 #define UNSETTLED_TURNS_MAX 8  /* answers in a row that neither settle nor wait: more look like a loop */
 #define WAIT_LONG_US 10000000u /* noted in the store, and no use for wadi_close to sit out */
+#define DISK_PART 8            /* of disk_bytes_max is the largest batch */
 #define KICK_GRACE_US 300000u  /* what a device that was offline gives to its last attempt */
 
 typedef enum phase { PHASE_IDLE, PHASE_CONNECTING, PHASE_EXCHANGING, PHASE_WAITING } phase;
@@ -41,6 +43,7 @@ struct wdi_upload {
     char collector[WDI_COLLECTOR_BYTES_MAX]; /* who answered last; "": nobody yet on this connection */
     bool asking; /* what is EXCHANGING is no batch, but the question who is there */
     wdi_batch_maker maker;
+    wdi_budget budget;
     wdi_batch_out out; /* in flight while EXCHANGING */
     uint64_t left_boot_us;
     uint64_t refused;
@@ -48,6 +51,12 @@ struct wdi_upload {
 };
 
 /* ---- opening and closing -------------------------------------------------------------------------- */
+
+/* What is sent and unanswered may not be dropped, and must leave room in the store. */
+static size_t batch_bytes_of(const wadi_options *opt) {
+    uint64_t part = opt->disk_bytes_max / DISK_PART;
+    return part < opt->batch_bytes_max ? (size_t)part : opt->batch_bytes_max;
+}
 
 wadi_err wdi_upload_open(const wadi_options *opt, const wdi_transport_ops *transport, wdi_store *store,
                          wdi_upload **ret_u) {
@@ -61,13 +70,14 @@ wadi_err wdi_upload_open(const wadi_options *opt, const wdi_transport_ops *trans
     u->diag = (wdi_diag){.fn = opt->diag, .context = opt->diag_context, .level = opt->diag_level};
     u->retry_min_us = (uint64_t)opt->retry_min_ms * 1000;
     u->retry_max_us = (uint64_t)opt->retry_max_ms * 1000;
-    err = wdi_batch_maker_init(&u->maker, opt->batch_bytes_max);
+    err = wdi_batch_maker_init(&u->maker, batch_bytes_of(opt));
     if (err == WADI_OK)
         err = transport->open(opt, why, sizeof why, &u->transport);
     if (err != WADI_OK) {
         wdi_diagf(&u->diag, WADI_DIAG_ERROR, "upload: %s", why);
         goto fail;
     }
+    wdi_budget_load(&u->budget, opt->upload_bytes_per_day_max, store);
     uint64_t wait_us = wdi_retry_note_take(store);
     if (wait_us > 0) {
         u->phase = PHASE_WAITING;
@@ -132,6 +142,16 @@ static void upload_back_off(wdi_upload *u, uint64_t now_us, const char *why) {
 static void upload_wait_long(wdi_upload *u, uint64_t now_us, const char *why) {
     upload_wait(u, wdi_backoff_cap(u->retry_max_us, chance()), now_us, why);
     u->wait_firm = true;
+}
+
+/* Until the day's bytes allow for n more (0: for what did not fit last). False: they do. */
+static bool upload_saves(wdi_upload *u, size_t n, uint64_t now_us) {
+    uint64_t wait_us = wdi_budget_wait_us(&u->budget, u->store, base_boot_us(), n);
+    if (wait_us == 0)
+        return false;
+    upload_wait(u, wait_us, now_us, "upload_bytes_per_day_max is reached: nothing more goes out today");
+    u->wait_firm = u->wait_long = true;
+    return true;
 }
 
 /* The wait that an answer asks for, or a back-off where it asks for none. */
@@ -332,7 +352,10 @@ static wadi_err exchange_begin(wdi_upload *u, uint64_t now_us) {
         u->out = (wdi_batch_out){.body = question, .n = sizeof question};
     else
         err = wdi_batch_make(&u->maker, u->store, &want, &u->out);
-    if (err != WADI_OK || u->out.body == NULL)
+    if (err != WADI_OK || u->out.body == NULL || upload_saves(u, u->out.n, now_us))
+        return err;
+    err = wdi_budget_spend(&u->budget, u->store, base_boot_us(), u->out.n);
+    if (err != WADI_OK)
         return err;
     u->stats.uploads++;
     u->stats.upload_bytes += u->out.n;
@@ -374,6 +397,8 @@ static wadi_err upload_begin(wdi_upload *u, uint64_t now_us, bool *ret_more) {
         u->held_until_us = now_us + u->retry_max_us;
         return WADI_OK;
     }
+    if (upload_saves(u, 0, now_us))
+        return WADI_OK;
     u->phase = PHASE_CONNECTING;
     return transport_moved(u, u->ops->connect(u->transport, now_us), now_us, ret_more);
 }
@@ -454,4 +479,7 @@ bool wdi_upload_offline(const wdi_upload *u) {
 
 void wdi_upload_refused_set(wdi_upload *u, uint64_t refused) { u->refused = refused; }
 
-void wdi_upload_stats_get(const wdi_upload *u, wdi_upload_stats *ret_stats) { *ret_stats = u->stats; }
+void wdi_upload_stats_get(const wdi_upload *u, wdi_upload_stats *ret_stats) {
+    *ret_stats = u->stats;
+    ret_stats->upload_day_bytes = u->budget.spent;
+}

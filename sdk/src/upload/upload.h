@@ -28,9 +28,10 @@ struct wdi_store;
 typedef struct wdi_upload wdi_upload;
 
 typedef struct wdi_upload_stats {
-    uint64_t uploads;       /* exchanges begun */
-    uint64_t upload_errors; /* that did not end with OK */
-    uint64_t upload_bytes;  /* bodies as sent */
+    uint64_t uploads;          /* exchanges begun */
+    uint64_t upload_errors;    /* that did not end with OK */
+    uint64_t upload_bytes;     /* bodies as sent */
+    uint64_t upload_day_bytes; /* of upload_bytes_per_day_max; 0 without it */
 } wdi_upload_stats;
 
 /* `opt`: defaults resolved, endpoint not NULL; copied. Borrows `store` until wdi_upload_close. `transport`:

@@ -92,9 +92,10 @@ static void test_damaged_store_takes_no_more_and_what_was_in_the_ring_counts_as_
     uint64_t index = 0;
     wadi_err err = WADI_OK;
     lane_dir_make(dir);
-    wadi *w = lane_open(dir, 10);
+    wadi *w = lane_open(dir, 1000);
     lane_record(w, index++, 1, &ticket);
     assert_int_equal(wadi_wait(w, ticket, WADI_DISK, 10000), WADI_OK);
+    lane_record(w, index++, 1, NULL); /* is in the ring when the store is found damaged */
     store_spoil(dir);
     uint64_t deadline_us = base_mono_us() + 20000000;
     for (; err == WADI_OK; nanosleep(&pause, NULL)) {

@@ -27,6 +27,7 @@ void rig_open(rig *r) {
                                    .installation = "installation...",
                                    .disk_bytes_max = r->disk_bytes_max,
                                    .move_wait_us = r->move_wait_us,
+                                   .max_age_us = r->max_age_us,
                                    .diag = &diag};
     assert_int_equal(wdi_store_open(&opt, &r->store), WADI_OK);
     r->ring_pos = wdi_store_ring_pos(r->store);

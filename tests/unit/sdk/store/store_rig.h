@@ -22,6 +22,7 @@ typedef struct rig {
     char quarantine[96];
     uint64_t disk_bytes_max;
     uint64_t move_wait_us;
+    uint64_t max_age_us;
     wdi_store *store;
     uint64_t ring_pos;
     uint32_t nonce;  /* of the run */

@@ -129,17 +129,30 @@ wadi_err wdi_store_clock_sample(wdi_store *s, int64_t offset_us, uint64_t error_
 }
 
 wadi_err wdi_store_note_put(wdi_store *s, wdi_store_note note, const void *data, size_t n) {
-    (void)note;
+    if (note == WDI_NOTE_UPLOAD_BUDGET) {
+        memcpy(s->budget_note, data, n);
+        s->budget_note_n = n;
+        return WADI_OK;
+    }
     memcpy(s->note, data, n);
     s->note_n = n;
     return WADI_OK;
 }
 
 wadi_err wdi_store_note_get(wdi_store *s, wdi_store_note note, void *out, size_t cap, size_t *ret_n) {
-    (void)note;
+    if (note == WDI_NOTE_UPLOAD_BUDGET) {
+        *ret_n = s->budget_note_n <= cap ? s->budget_note_n : 0;
+        memcpy(out, s->budget_note, *ret_n);
+        return WADI_OK;
+    }
     *ret_n = s->note_n <= cap ? s->note_n : 0;
     memcpy(out, s->note, *ret_n);
     return WADI_OK;
+}
+
+wdi_moment wdi_store_moment(const wdi_store *s, uint64_t boot_us) {
+    (void)boot_us;
+    return s->moment;
 }
 
 uint64_t wdi_store_pending(const wdi_store *s) { return s->last + 1 - s->low; }

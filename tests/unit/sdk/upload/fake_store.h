@@ -20,6 +20,9 @@ struct wdi_store {
     char want_collector[WDI_COLLECTOR_BYTES_MAX];
     uint8_t note[WDI_NOTE_BYTES_MAX];
     size_t note_n;
+    uint8_t budget_note[WDI_NOTE_BYTES_MAX];
+    size_t budget_note_n;
+    wdi_moment moment; /* now */
 };
 
 extern const uint8_t fake_stream[WIRE_ID_BYTES];

@@ -131,6 +131,7 @@ static void scene_hear(void *context, wadi_diag_level level, const char *text) {
 
 wadi_options scene_options(scene *s) {
     wadi_options opt = WADI_OPTIONS_INIT;
+    opt.disk_bytes_max = 64 << 20;
     opt.batch_bytes_max = 128 * 1024;
     opt.retry_min_ms = 500;
     opt.retry_max_ms = 300000;
