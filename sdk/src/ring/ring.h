@@ -71,6 +71,7 @@ typedef struct wdi_ring {
     uint64_t probed_us;           /* when the owner of a blocking slot was last looked for */
     uint64_t skipped;             /* slots whose owner died before the commit */
     uint64_t damaged_bytes;       /* passed over because they could not be read */
+    uint64_t warm_bytes;          /* how much is kept ready for writing */
 } wdi_ring;
 
 /* ---- opening: open, recover, next … next, start --------------------------------------------------- */
@@ -150,6 +151,13 @@ void wdi_ring_seek(wdi_ring *ring, uint64_t position);
 
 /* The store has committed everything before `position`: clears that and gives it back to the producers. */
 void wdi_ring_release(wdi_ring *ring, uint64_t position);
+
+/* Makes the memory behind the tail ready for writing, so that no producer meets the page fault of a first
+ * write, which may wait for the file system's journal: a page has it anew whenever the kernel has written it
+ * to the disk. As much as `bytes`, what was recorded since the last call, and what earlier ones foretell; so
+ * an idle program's flash sees no more writes for it. Only advice: with a kernel before Linux 5.14 nothing
+ * happens. */
+void wdi_ring_warm(wdi_ring *ring, uint64_t bytes);
 
 /* Nothing claimed that was not read; sequentially consistent, as wdi_bell needs it. */
 bool wdi_ring_empty(const wdi_ring *ring);
