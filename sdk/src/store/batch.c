@@ -138,7 +138,9 @@ static wadi_err pick_event(pick *p, uint64_t number, const wdi_chunk_entry *e, c
         p->damaged = number;
         return WADI_OK;
     }
-    memcpy(p->want->out + batch->events_bytes, framed, frame + e->n);
+    uint8_t *out = p->want->out + batch->events_bytes;
+    (void)wire_frame_put(out, e->n); /* no checksum covers the one that is stored */
+    memcpy(out + frame, framed + frame, e->n);
     batch->events_bytes += frame + e->n;
     batch->last_seq = number;
     return WADI_OK;

@@ -5,17 +5,14 @@
  * marked as possible duplicates where a collector may know them, and what is missing becomes tombstones.
  * So no number is ever used under its old stream id for anything else.
  *
- * A state that nothing leads to any more may be an old one. Then all numbers go to new streams, and all are
- * marked. Without any state there is nothing to salvage. */
-#include "sdk/src/store/inside.h"
-
+ * A state that nothing leads to any more may be an old one, and one that is put together may be wrong. Then
+ * all numbers go to new streams, and all are marked. */
 #include <string.h>
 
-#include "sdk/src/base/lmdb_check/lmdb_check.h"
 #include "sdk/src/base/random.h"
+#include "sdk/src/store/found.h"
 
 #define TXN_BYTES_MAX (512u * 1024u)
-#define RUNS_MAX 65536u /* looked through for the ones that are missing */
 #define LOST_CHUNK_MAX 512u
 #define RING_DOUBT_BYTES (1u << 20)
 
@@ -23,83 +20,12 @@ typedef struct salvage {
     wdi_store *s; /* the new one */
     wadi_err err;
     size_t txn_bytes;
-    bool doubtful;       /* the newest transaction may be missing */
-    bool sure;           /* a meta page of LMDB leads to the state */
-    uint64_t page;       /* where it stands, unless sure */
+    wdi_found found;
     uint64_t lost;       /* numbers */
     wdi_chunk_head last; /* of the chunk before, while chains are made */
     uint64_t next;
     uint64_t chain;
 } salvage;
-
-/* ---- the state ---------------------------------------------------------------------------------- */
-
-/* The record under the key, when its checksum is right and its size is n. */
-static bool record_read(const lmdb_check_entry *e, void *ret_record, size_t n) {
-    wdi_key key = {.n = 0};
-    uint32_t crc;
-    if (e->key_n > sizeof key.bytes || e->value_n < sizeof crc || (n != 0 && e->value_n != n + sizeof crc))
-        return false;
-    memcpy(key.bytes, e->key, e->key_n);
-    key.n = (uint8_t)e->key_n;
-    memcpy(&crc, e->value + e->value_n - sizeof crc, sizeof crc);
-    if (crc != wdi_record_crc(&key, e->value, e->value_n - sizeof crc))
-        return false;
-    if (n != 0)
-        memcpy(ret_record, e->value, n);
-    return true;
-}
-
-static base_lmdb_val entry_key(const lmdb_check_entry *e) { return (base_lmdb_val){e->key, e->key_n}; }
-
-static bool meta_newer(const wdi_meta *a, const wdi_meta *b) {
-    if (a->next_seq != b->next_seq)
-        return a->next_seq > b->next_seq;
-    return a->run != b->run ? a->run > b->run : a->ring_pos > b->ring_pos;
-}
-
-static void meta_visit(void *context, const lmdb_check_entry *e) {
-    salvage *v = context;
-    wdi_meta meta;
-    if (!wdi_key_is(entry_key(e), WDI_KEY_META) || e->key_n != 1 || v->sure ||
-        !record_read(e, &meta, sizeof meta) || meta.format != WDI_STORE_FORMAT || meta.next_seq == 0)
-        return;
-    if (!e->reached && v->s->state.meta.format != 0 && !meta_newer(&meta, &v->s->state.meta))
-        return;
-    v->s->state.meta = meta;
-    v->sure = e->reached;
-    v->page = e->page;
-}
-
-/* The streams that belong to the state: reached as it was, or on the page on which it was found. */
-static void stream_visit(void *context, const lmdb_check_entry *e) {
-    salvage *v = context;
-    wdi_state *state = &v->s->state;
-    wdi_stream stream = {.cursor = 0};
-    if (!wdi_key_is(entry_key(e), WDI_KEY_STREAM) || e->reached != v->sure ||
-        (!v->sure && e->page != v->page) || !record_read(e, &stream.record, sizeof stream.record) ||
-        state->n_streams == WDI_STREAMS_MAX)
-        return;
-    uint32_t at = state->n_streams++;
-    for (; at > 0 && state->streams[at - 1].record.low > stream.record.low; at--)
-        state->streams[at] = state->streams[at - 1];
-    state->streams[at] = stream;
-}
-
-static bool state_fits(const wdi_state *state) {
-    uint64_t from = 1;
-    for (uint32_t i = 0; i < state->n_streams; i++) {
-        const wdi_stream_record *r = &state->streams[i].record;
-        uint64_t end = wdi_stream_end(state, &state->streams[i]);
-        if (r->low < from || r->low > end || end > state->meta.next_seq || r->sent_max + 1 < r->low ||
-            r->sent_max >= end || (r->end == 0) != (i + 1 == state->n_streams) ||
-            memchr(r->collector, 0, sizeof r->collector) == NULL)
-            return false;
-        from = end;
-    }
-    return state->n_streams > 0 && state->meta.oldest_run <= state->meta.run + 1 &&
-           state->meta.run - state->meta.oldest_run + 1 <= RUNS_MAX;
-}
 
 /* ---- the records -------------------------------------------------------------------------------- */
 
@@ -116,9 +42,9 @@ static wadi_err txn_step(salvage *v, size_t bytes) {
 static wadi_err entry_put(salvage *v, const lmdb_check_entry *e) {
     base_lmdb_val there;
     bool found = false;
-    base_lmdb_err err = base_lmdb_get(v->s->txn, 0, entry_key(e), &there, &found);
+    base_lmdb_err err = base_lmdb_get(v->s->txn, 0, wdi_found_key(e), &there, &found);
     if (err == BASE_LMDB_OK && !found)
-        err = base_lmdb_put(v->s->txn, 0, entry_key(e), (base_lmdb_val){e->value, e->value_n});
+        err = base_lmdb_put(v->s->txn, 0, wdi_found_key(e), (base_lmdb_val){e->value, e->value_n});
     return err == BASE_LMDB_OK ? txn_step(v, e->key_n + e->value_n) : wdi_lmdb_err(err);
 }
 
@@ -131,12 +57,11 @@ static wadi_err chunk_put(salvage *v, const lmdb_check_entry *e) {
     wdi_chunk chunk, there;
     bool found = false;
     const wdi_state *state = &v->s->state;
-    uint64_t first = wdi_key_number_of(entry_key(e));
-    if (e->key_n != 9 || !wdi_chunk_read(first, (base_lmdb_val){e->value, e->value_n}, &chunk) ||
-        wdi_chunk_last(&chunk) >= state->meta.next_seq || !run_kept(&state->meta, chunk.head.run) ||
-        !wdi_range_owed(state, first, wdi_chunk_last(&chunk)))
+    if (!wdi_found_chunk(e, &chunk) || wdi_chunk_last(&chunk) >= state->meta.next_seq ||
+        !run_kept(&state->meta, chunk.head.run) ||
+        !wdi_range_owed(state, chunk.first, wdi_chunk_last(&chunk)))
         return WADI_OK;
-    wadi_err err = wdi_chunk_seek(v->s, first, &there, &found);
+    wadi_err err = wdi_chunk_seek(v->s, chunk.first, &there, &found);
     wdi_chunk_walk_end(v->s);
     if (err != WADI_OK || (found && there.first <= wdi_chunk_last(&chunk)))
         return err;
@@ -144,7 +69,7 @@ static wadi_err chunk_put(salvage *v, const lmdb_check_entry *e) {
 }
 
 static wadi_err record_take(salvage *v, const lmdb_check_entry *e) {
-    uint64_t number = wdi_key_number_of(entry_key(e));
+    uint64_t number = wdi_key_number_of(wdi_found_key(e));
     const wdi_meta *meta = &v->s->state.meta;
     switch (e->key_n > 0 ? (wdi_key_kind)e->key[0] : WDI_KEY_META) {
     case WDI_KEY_CHUNK:
@@ -152,11 +77,11 @@ static wadi_err record_take(salvage *v, const lmdb_check_entry *e) {
     case WDI_KEY_RUN:
     case WDI_KEY_CONTEXT:
     case WDI_KEY_DEFINITION:
-        return run_kept(meta, number) && record_read(e, NULL, 0) ? entry_put(v, e) : WADI_OK;
+        return run_kept(meta, number) && wdi_found_record(e, NULL, 0) ? entry_put(v, e) : WADI_OK;
     case WDI_KEY_BOOT:
-        return record_read(e, NULL, 0) ? entry_put(v, e) : WADI_OK;
+        return wdi_found_record(e, NULL, 0) ? entry_put(v, e) : WADI_OK;
     case WDI_KEY_NOTE: /* an old one may say what is no longer so */
-        return e->reached && record_read(e, NULL, 0) ? entry_put(v, e) : WADI_OK;
+        return e->reached && wdi_found_record(e, NULL, 0) ? entry_put(v, e) : WADI_OK;
     case WDI_KEY_META:
     case WDI_KEY_STREAM:
         break;
@@ -194,7 +119,7 @@ static wadi_err runs_fill(salvage *v) {
 /* The stream becomes another one, with the same numbers. What a collector may know of them is marked. */
 static wadi_err stream_renew(salvage *v, wdi_stream *stream) {
     wdi_stream_record *r = &stream->record;
-    uint64_t known = v->sure ? r->sent_max : wdi_stream_end(&v->s->state, stream) - 1;
+    uint64_t known = v->found.sure ? r->sent_max : wdi_stream_end(&v->s->state, stream) - 1;
     if (known >= r->low)
         v->s->state.meta.resent += known - r->low + 1;
     if (known >= r->low && known > r->resent_through)
@@ -373,33 +298,16 @@ static wadi_err numbers_mend(salvage *v) {
     v->next = 1;
     wadi_err err = break_find(v, &number);
     bool broken = err == WADI_OK && number <= state->meta.next_seq;
-    if (err == WADI_OK && !v->sure)
+    if (err == WADI_OK && !v->found.sure)
         err = streams_break(v, 0, state->streams[0].record.low);
     while (broken && index + 1 < state->n_streams && wdi_stream_end(state, &state->streams[index]) <= number)
         index++;
-    if (err == WADI_OK && broken && v->sure)
+    if (err == WADI_OK && broken && v->found.sure)
         err = streams_break(v, index, number);
     return err == WADI_OK && broken ? chain_make(v) : err;
 }
 
 /* ---- all of it ---------------------------------------------------------------------------------- */
-
-static wadi_err pass(int fd, lmdb_check_visit visit, salvage *v) {
-    lmdb_check_sweep sweep = {.doubtful = true};
-    switch (lmdb_check_salvage(fd, NULL, NULL, WDI_CHUNK_BYTES_MAX, visit, v, &sweep)) {
-    case LMDB_CHECK_FAILED:
-        return WADI_ERR_IO;
-    case LMDB_CHECK_FOREIGN:
-    case LMDB_CHECK_UNKNOWN:
-    case LMDB_CHECK_DAMAGED:
-        return WADI_ERR_CORRUPT;
-    case LMDB_CHECK_GOOD:
-    case LMDB_CHECK_EMPTY:
-        break;
-    }
-    v->doubtful = sweep.doubtful;
-    return v->err;
-}
 
 /* The last transaction may be missing. It gave no number that was sent, but it may have been the note that
  * some are being sent: so all that there are count as sent. */
@@ -411,7 +319,9 @@ static void sent_assume(wdi_state *state) {
 static wadi_err records_move(salvage *v, int fd) {
     wadi_err err = wdi_txn_begin(v->s);
     if (err == WADI_OK)
-        err = pass(fd, record_visit, v);
+        err = wdi_found_pass(fd, record_visit, v, &v->found.doubtful);
+    if (err == WADI_OK)
+        err = v->err;
     if (err == WADI_OK)
         err = runs_fill(v);
     if (err == WADI_OK)
@@ -421,22 +331,17 @@ static wadi_err records_move(salvage *v, int fd) {
 
 wadi_err wdi_salvage(wdi_store *s, int fd) {
     salvage v = {.s = s};
-    memset(&s->state, 0, sizeof s->state);
-    wadi_err err = pass(fd, meta_visit, &v);
-    if (err == WADI_OK)
-        err = pass(fd, stream_visit, &v);
-    if (err == WADI_OK && (s->state.meta.format == 0 || !state_fits(&s->state)))
-        err = WADI_ERR_CORRUPT;
+    wadi_err err = wdi_found_state(fd, &s->state, &v.found);
     if (err != WADI_OK)
         return err;
     s->state.meta.quarantined++;
-    if (v.doubtful)
+    if (v.found.doubtful)
         sent_assume(&s->state);
-    if (!v.sure) /* the ring may hold events that had numbers already */
+    if (!v.found.sure) /* the ring may hold events that had numbers already */
         s->state.meta.resent_ring_pos = s->state.meta.ring_pos + RING_DOUBT_BYTES;
     err = records_move(&v, fd);
     if (err == WADI_OK)
         wdi_diagf(s->diag, WADI_DIAG_ERROR, "store: salvaged: %llu events are lost%s",
-                  (unsigned long long)v.lost, v.sure ? "" : "; what is left may have been sent before");
+                  (unsigned long long)v.lost, v.found.sure ? "" : "; what is left may have been sent before");
     return err;
 }
