@@ -196,6 +196,16 @@ wadi_err wdi_installation_open(wdi_installation *i, int lane_fd, const char *mac
     return err;
 }
 
+bool wdi_installation_peek(int root_fd, const char *machine_id_path, uint8_t ret_id[WDI_INSTALLATION_BYTES]) {
+    wdi_installation i = {.has_machine = false};
+    if (machine_id_path != NULL)
+        i.has_machine = machine_id_read(machine_id_path, i.machine);
+    if (id_read(&i, root_fd) != WADI_OK)
+        return false;
+    memcpy(ret_id, i.id, sizeof i.id);
+    return true;
+}
+
 void wdi_installation_close(wdi_installation *i) { (void)pthread_mutex_destroy(&i->lock); }
 
 wadi_err wdi_installation_reset(wdi_installation *i) {

@@ -46,6 +46,11 @@ void wdi_installation_close(wdi_installation *i); /* accepts a zeroed one */
  * new one, the same as the next open will find, a power cut aside. */
 WADI_NODISCARD wadi_err wdi_installation_reset(wdi_installation *i);
 
+/* The id of a directory, as an open would have it, of the file as it is. Writes nothing. False: there is
+ * none.
+ */
+bool wdi_installation_peek(int root_fd, const char *machine_id_path, uint8_t ret_id[WDI_INSTALLATION_BYTES]);
+
 void wdi_installation_id(wdi_installation *i, uint8_t ret_id[WDI_INSTALLATION_BYTES]);
 
 /* For the background thread: true once after each reset, with the new id. */

@@ -170,6 +170,44 @@ failed:
     return err;
 }
 
+/* A file that is shorter by now than it was reads as zeros at its end. */
+static wadi_err bytes_copy(int from_fd, int to_fd, off_t bytes) {
+    uint8_t chunk[ZERO_CHUNK];
+    off_t at = 0;
+    if (ftruncate(to_fd, bytes) != 0)
+        return err_of(errno);
+    while (at < bytes) {
+        ssize_t n = pread(from_fd, chunk, sizeof chunk, at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? err_of(errno) : WADI_OK;
+        n = n < bytes - at ? n : bytes - at;
+        if (pwrite(to_fd, chunk, (size_t)n, at) != n)
+            return WADI_ERR_NO_MEMORY;
+        at += n;
+    }
+    return WADI_OK;
+}
+
+wadi_err wdi_ring_open_copy(wdi_ring *ring, int fd) {
+    struct stat st;
+    memset(ring, 0, sizeof *ring);
+    ring->fd = -1;
+    if (fstat(fd, &st) != 0)
+        return err_of(errno);
+    uint64_t found = (uint64_t)st.st_size - header_bytes();
+    if (!S_ISREG(st.st_mode) || !bytes_valid(found))
+        return WADI_ERR_CORRUPT;
+    ring->fd = memfd_create(RING_FILE, MFD_CLOEXEC);
+    wadi_err err = ring->fd >= 0 ? bytes_copy(fd, ring->fd, st.st_size) : err_of(errno);
+    if (err == WADI_OK)
+        err = ring_map(ring, found);
+    if (err != WADI_OK)
+        wdi_ring_close(ring);
+    return err;
+}
+
 void wdi_ring_close(wdi_ring *ring) {
     if (ring == NULL || (ring->header == NULL && ring->fd <= 0))
         return;

@@ -81,6 +81,10 @@ typedef struct wdi_ring {
  * _SYSTEM. *ring needs no initialisation; on failure wdi_ring_close is harmless. */
 WADI_NODISCARD wadi_err wdi_ring_open(wdi_ring *ring, int dir_fd, uint32_t bytes);
 
+/* A copy of the ring in the file `fd` (borrowed), in memory of its own, to be read by recover and next:
+ * whatever becomes of the file. WADI_ERR_CORRUPT: it has no ring's size. Else as open. */
+WADI_NODISCARD wadi_err wdi_ring_open_copy(wdi_ring *ring, int fd);
+
 /* Unmaps and closes; the file stays. Accepts a zeroed ring. No producer may be inside. */
 void wdi_ring_close(wdi_ring *ring);
 

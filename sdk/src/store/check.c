@@ -58,16 +58,8 @@ static bool streams_fit(const wdi_state *state) {
     return state->streams[state->n_streams - 1].record.end == 0;
 }
 
-/* What has been seen of the chunks so far. */
-typedef struct chunk_audit {
-    uint64_t owed; /* numbers owed that a chunk holds */
-    uint64_t next; /* behind the last chunk, and the chain there; 0: none yet */
-    uint64_t chain;
-    uint64_t run;
-} chunk_audit;
-
-static bool chunk_fits(wdi_store *s, const wdi_chunk *c, chunk_audit *audit) {
-    const wdi_meta *meta = &s->state.meta;
+bool wdi_chunk_audit_take(wdi_state *state, const wdi_chunk *c, wdi_chunk_audit *audit) {
+    const wdi_meta *meta = &state->meta;
     if (c->first < audit->next || wdi_chunk_last(c) >= meta->next_seq || c->head.run < audit->run ||
         c->head.run < meta->oldest_run || c->head.run > meta->run)
         return false;
@@ -75,11 +67,11 @@ static bool chunk_fits(wdi_store *s, const wdi_chunk *c, chunk_audit *audit) {
         return false;
     for (uint32_t i = 0; i < c->head.count; i++) {
         wdi_chunk_entry e = wdi_chunk_get(c, i);
-        if (!wdi_number_owed(&s->state, c->first + i))
+        if (!wdi_number_owed(state, c->first + i))
             continue;
         audit->owed++;
         if (e.reason == 0)
-            s->state.live[e.priority]++;
+            state->live[e.priority]++;
     }
     audit->next = wdi_chunk_last(c) + 1;
     audit->chain = wdi_chunk_chain(c, audit->next);
@@ -87,23 +79,27 @@ static bool chunk_fits(wdi_store *s, const wdi_chunk *c, chunk_audit *audit) {
     return true;
 }
 
+bool wdi_chunk_audit_end(const wdi_state *state, const wdi_chunk_audit *audit) {
+    uint64_t pending = 0;
+    for (uint32_t i = 0; i < state->n_streams; i++)
+        pending += wdi_stream_end(state, &state->streams[i]) - state->streams[i].record.low;
+    return audit->owed == pending &&
+           (audit->next != state->meta.next_seq || audit->chain == state->meta.chain);
+}
+
 static wadi_err chunks_check(wdi_store *s) {
     wdi_chunk chunk;
-    chunk_audit audit = {.owed = 0};
+    wdi_chunk_audit audit = {.owed = 0};
     bool found = false;
     wadi_err err = wdi_chunk_seek(s, 0, &chunk, &found);
     while (err == WADI_OK && found) {
-        if (!chunk_fits(s, &chunk, &audit))
+        if (!wdi_chunk_audit_take(&s->state, &chunk, &audit))
             return WADI_ERR_CORRUPT;
         err = wdi_chunk_next(s, &chunk, &found);
     }
-    if (err != WADI_OK)
-        return err;
-    if (audit.owed != wdi_store_pending(s))
-        return WADI_ERR_CORRUPT;
-    if (audit.next == s->state.meta.next_seq && audit.chain != s->state.meta.chain)
-        return WADI_ERR_CORRUPT;
-    return WADI_OK;
+    if (err == WADI_OK && !wdi_chunk_audit_end(&s->state, &audit))
+        err = WADI_ERR_CORRUPT;
+    return err;
 }
 
 wadi_err wdi_store_load(wdi_store *s, bool *ret_fresh) {

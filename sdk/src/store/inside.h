@@ -202,6 +202,16 @@ WADI_NODISCARD wadi_err wdi_salvage(wdi_store *s, int fd);
 /* ---- opening (check.c) -----------------------------------------------------------------------------------
  */
 
+/* Chunks in their order, held against the state and against each other; counts `live`. */
+typedef struct wdi_chunk_audit {
+    uint64_t owed; /* numbers owed that a chunk holds */
+    uint64_t next; /* behind the last chunk, and the chain there; 0: none yet */
+    uint64_t chain;
+    uint64_t run;
+} wdi_chunk_audit;
+bool wdi_chunk_audit_take(wdi_state *state, const wdi_chunk *chunk, wdi_chunk_audit *audit);
+bool wdi_chunk_audit_end(const wdi_state *state, const wdi_chunk_audit *audit);
+
 /* Reads meta, streams and the current run into `kept`, and holds every chunk against them; counts `live`.
  * WADI_ERR_CORRUPT: they do not fit. *ret_fresh: the file is new. In the reader. */
 WADI_NODISCARD wadi_err wdi_store_load(wdi_store *s, bool *ret_fresh);

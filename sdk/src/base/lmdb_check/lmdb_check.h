@@ -87,6 +87,11 @@ typedef struct lmdb_check_report {
 /* *ret_report is written in any case. */
 lmdb_check_result lmdb_check(int fd, const lmdb_check_limits *limits, lmdb_check_report *ret_report);
 
+/* Copies what the file holds, as of one transaction, to the empty file to_fd; its owner may go on writing.
+ * *ret_settled false: it was changed all the time, and the copy is no state of it. A damaged file is copied
+ * as it is. GOOD, or FAILED: reading or writing. */
+lmdb_check_result lmdb_check_copy(int fd, int to_fd, const lmdb_check_limits *limits, bool *ret_settled);
+
 /* ---- what can still be read of a damaged file --------------------------------------------------- */
 
 typedef struct lmdb_check_entry {
