@@ -434,7 +434,7 @@ static void test_damaged_event_becomes_a_tombstone(void **state) {
     rig_free(r);
 }
 
-static void test_damaged_record_sets_the_file_aside(void **state) {
+static void test_events_outlive_their_streams_record(void **state) {
     (void)state;
     rig *r = rig_new(MIB, 1);
     wdi_store_batch b;
@@ -447,11 +447,16 @@ static void test_damaged_record_sets_the_file_aside(void **state) {
     }
     rig_open(r);
     assert_int_equal(rig_stats(r).quarantined, 1);
-    assert_int_equal(rig_stats(r).assigned, 0);
+    assert_int_equal(rig_stats(r).assigned, 3);
+    rig_check_ledger(r);
     rig_run(r, 1, 5000);
     rig_fill(r, 1, WADI_NORMAL);
     assert_true(rig_peek(r, "", 0, &b));
     assert_memory_not_equal(b.head.stream, old, sizeof old);
+    assert_int_equal(b.head.first_seq, 1);
+    assert_int_equal(b.last_seq, 3);
+    assert_int_equal(b.head.n_dropped, 0);
+    assert_int_equal(b.head.resent_through, 4); /* what the ring brings next may have had a number, too */
     rig_reopen(r);
     assert_int_equal(rig_stats(r).quarantined, 1);
     rig_free(r);
@@ -581,7 +586,7 @@ int main(void) {
         cmocka_unit_test(test_tombstones_alone_fill_the_map_and_settling_frees_it),
         cmocka_unit_test(test_full_file_system_loses_nothing_and_goes_on),
         cmocka_unit_test(test_damaged_event_becomes_a_tombstone),
-        cmocka_unit_test(test_damaged_record_sets_the_file_aside),
+        cmocka_unit_test(test_events_outlive_their_streams_record),
         cmocka_unit_test(test_cut_file_is_set_aside),
         cmocka_unit_test(test_file_of_something_else_is_set_aside),
         cmocka_unit_test(test_best_clock_sample_of_a_boot_is_kept),
