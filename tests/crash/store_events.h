@@ -37,4 +37,7 @@ uint64_t lane_settle_number(const char *dir, uint32_t lane, lane_visit visit, vo
 /* A visit that wants round 0's indexes in order; its context is the next one, a uint64_t. */
 void lane_visit_in_order(void *context, uint64_t round, uint64_t index);
 
+/* One that takes anything. */
+void lane_visit_any(void *context, uint64_t round, uint64_t index);
+
 #endif

@@ -10,8 +10,17 @@
  *     wadi_close(w, 500);
  *
  * Threads: every function may be called from any thread at any time between wadi_open and wadi_close;
- * only wadi_track* may be called from signal handlers. After fork() a child that did not exec may call
- * nothing on the parent's handle but wadi_close: wadi_track answers WADI_ERR_FORKED there.
+ * only wadi_track* may be called from signal handlers.
+ *
+ * Fork: a child that does not exec may go on with the handle; the parent notices nothing. The child's first
+ * call but wadi_close gives the handle a lane of its own there, with a ring, a store and a thread, and with
+ * the user and the attributes set before the fork. That one call allocates, waits for the disk, may fail as
+ * wadi_open may, and must not come from a signal handler (wadi_flush is as good a first call as any). What it
+ * could not record is counted as refused_full; calls answer the same until a second has passed, and then it
+ * is tried again. Tickets of before the fork are the parent's: a child must not wait for them. A child that
+ * calls nothing costs nothing, and may end as it likes. fork() waits until the background thread pauses for a
+ * moment: for its work, never for disk or network. Past the C library's handlers (clone, _Fork) calls answer
+ * WADI_ERR_FORKED.
  *
  * Durability has levels. When wadi_track returns WADI_OK the kernel has the event: it survives the end
  * of the process by any means. It survives a power cut once it is on disk (WADI_DISK), at the latest
@@ -48,7 +57,7 @@ extern "C" {
     X(WADI_ERR_FULL, 2, "ring_full", "the ring is full: the event was refused and counted") \
     X(WADI_ERR_TOO_LARGE, 3, "too_large", "the event is larger than 32 KiB")                \
     X(WADI_ERR_CLOSED, 4, "closed", "the handle is being closed")                           \
-    X(WADI_ERR_FORKED, 5, "forked", "the handle belongs to the parent process")             \
+    X(WADI_ERR_FORKED, 5, "forked", "forked without the C library's handlers")              \
     X(WADI_ERR_BUSY, 6, "busy", "all lanes of this store are held")                         \
     X(WADI_ERR_IO, 7, "io", "the store's disk failed")                                      \
     X(WADI_ERR_DISK_FULL, 8, "disk_full", "no space left for the store")                    \
@@ -256,12 +265,13 @@ typedef enum wadi_drop {
     WADI_DROP_COUNT = 8,
 } wadi_drop;
 
-/* Counters of this handle, and the state of its store. assigned = acked + dropped[…] + pending once the ring
+/* Counters of this handle, and the state of its lane's store; other lanes of the directory have their own.
+ * assigned = acked + dropped[…] + pending once the ring
  * is empty, over the life of the store. */
 typedef struct wadi_stats {
     size_t struct_size;       /* set by WADI_STATS_INIT */
     uint64_t accepted;        /* wadi_track returned OK, this handle; counted when it leaves the ring */
-    uint64_t refused_full;    /* WADI_ERR_FULL */
+    uint64_t refused_full;    /* WADI_ERR_FULL; in a child, also what found no lane */
     uint64_t refused_invalid; /* WADI_ERR_INVALID, WADI_ERR_TOO_LARGE */
     uint64_t assigned;        /* numbers given, over the store's life */
     uint64_t pending;         /* numbers in the store: not acknowledged yet, tombstones among them */

@@ -19,7 +19,9 @@ struct base_lmdb {
     MDB_env *env;
     MDB_dbi dbs[BASE_LMDB_DBS_MAX];
     size_t map_bytes;
-    volatile bool dead; /* an assert of LMDB failed: its state cannot be trusted */
+    pthread_mutex_t *working;
+    struct base_lmdb *forgotten; /* in a child: the next one */
+    volatile bool dead;          /* an assert of LMDB failed: its state cannot be trusted */
 };
 
 /* Handles are LMDB's own, under our names; the environment hangs on LMDB's user context. */
@@ -207,6 +209,7 @@ base_lmdb_err base_lmdb_open(const base_lmdb_options *opt, base_lmdb **ret_env, 
     base_lmdb *self = calloc(1, sizeof *self);
     if (self == NULL)
         return BASE_LMDB_MEMORY;
+    self->working = opt->working;
     base_lmdb_err err = env_open(self, opt);
     if (err != BASE_LMDB_OK) {
         base_lmdb_close(self);
@@ -230,7 +233,18 @@ void base_lmdb_close(base_lmdb *env) {
     free(env);
 }
 
-void base_lmdb_forget(base_lmdb *env) { free(env); }
+/* In sight of leak checkers. */
+static base_lmdb *forgotten;
+
+void base_lmdb_forget(base_lmdb *env) {
+    int fd = -1;
+    if (env == NULL)
+        return;
+    if (mdb_env_get_fd(env->env, &fd) == 0)
+        close(fd);
+    env->forgotten = forgotten;
+    forgotten = env;
+}
 
 uint64_t base_lmdb_map_bytes(const base_lmdb *env) { return env->map_bytes; }
 
@@ -245,10 +259,18 @@ base_lmdb_err base_lmdb_begin(base_lmdb *env, bool write, base_lmdb_txn **ret_tx
     return err_map(env, rc);
 }
 
-base_lmdb_err base_lmdb_commit(base_lmdb_txn *txn) {
-    base_lmdb *env = txn_env(txn);
+static base_lmdb_err txn_commit(base_lmdb *env, base_lmdb_txn *txn) {
     GUARDED(env);
     return err_map(env, mdb_txn_commit(raw_txn(txn)));
+}
+
+base_lmdb_err base_lmdb_commit(base_lmdb_txn *txn) {
+    base_lmdb *env = txn_env(txn);
+    bool working = env->working != NULL && pthread_mutex_unlock(env->working) == 0;
+    base_lmdb_err err = txn_commit(env, txn);
+    if (working)
+        pthread_mutex_lock(env->working);
+    return err;
 }
 
 static base_lmdb_err txn_abort(base_lmdb_txn *txn) {

@@ -11,6 +11,7 @@
 #ifndef BASE_LMDB_H
 #define BASE_LMDB_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,7 +45,9 @@ typedef struct base_lmdb_options {
     size_t map_bytes;        /* limit of the file; grown silently to what the file already uses */
     const base_lmdb_db *dbs; /* db indexes of the calls below are indexes of this array */
     size_t n_dbs;
-    bool readers;     /* see Threads */
+    bool readers;             /* see Threads */
+    pthread_mutex_t *working; /* error-checking; one that the committing thread holds is let go of while it
+                                 waits for the disk. May be NULL */
     bool preallocate; /* reserve map_bytes on disk; where the file system refuses, *ret_reserved says so */
 } base_lmdb_options;
 
@@ -57,7 +60,8 @@ typedef struct base_lmdb_val {
 /* ret_reserved may be NULL. */
 base_lmdb_err base_lmdb_open(const base_lmdb_options *opt, base_lmdb **ret_env, bool *ret_reserved);
 void base_lmdb_close(base_lmdb *env);
-/* In a forked child: frees only our handle. LMDB's own memory, mapping and descriptor are left alone. */
+/* In a forked child: closes the descriptor. LMDB's memory and mapping are left alone: it may have been
+ * changing them at the fork. */
 void base_lmdb_forget(base_lmdb *env);
 
 base_lmdb_err base_lmdb_begin(base_lmdb *env, bool write, base_lmdb_txn **ret_txn);

@@ -137,7 +137,9 @@ static base_tls_result config_init(base_tls *tls, const base_tls_options *opt) {
 base_tls_result base_tls_new(const base_tls_options *opt, char *why, size_t why_size, base_tls **ret_tls) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, crypto_init);
-    base_tls *tls = crypto_status == PSA_SUCCESS ? calloc(1, sizeof *tls) : NULL;
+    /* A generator that a fork or a copied machine duplicated gives the same bytes to both. */
+    bool ready = crypto_status == PSA_SUCCESS && psa_random_reseed(NULL, 0) == PSA_SUCCESS;
+    base_tls *tls = ready ? calloc(1, sizeof *tls) : NULL;
     if (tls == NULL)
         return BASE_TLS_ERR_MEMORY;
     tls->server = opt->server;

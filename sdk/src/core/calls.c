@@ -1,14 +1,15 @@
 /* The public calls on an open handle that are neither recording nor opening. */
-#include "sdk/src/core/handle.h"
+#include "sdk/src/core/fork.h"
 
 #include <string.h>
 
 #include "sdk/src/base/clock.h"
 
-static wadi_err handle_check(const wadi *w) {
+/* In a child the first call opens its lane, whichever it is. */
+static wadi_err handle_check(wadi *w) {
     if (w == NULL)
         return WADI_ERR_INVALID;
-    return wdi_tracker_forked(&w->tracker) ? WADI_ERR_FORKED : WADI_OK;
+    return wdi_tracker_forked(&w->tracker) ? wdi_fork_reopen(w) : WADI_OK;
 }
 
 wadi_err wadi_flush(wadi *w) {

@@ -1,6 +1,7 @@
 #include "sdk/src/core/diag.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 void wdi_diagf(const wdi_diag *diag, wadi_diag_level level, const char *format, ...) {
@@ -11,6 +12,10 @@ void wdi_diagf(const wdi_diag *diag, wadi_diag_level level, const char *format, 
     va_start(args, format);
     int n = vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    if (n >= 0)
-        diag->fn(diag->context, level, line);
+    if (n < 0)
+        return;
+    bool working = diag->working != NULL && pthread_mutex_unlock(diag->working) == 0;
+    diag->fn(diag->context, level, line);
+    if (working)
+        pthread_mutex_lock(diag->working);
 }

@@ -3,6 +3,8 @@
 #ifndef WDI_CORE_DIAG_H
 #define WDI_CORE_DIAG_H
 
+#include <pthread.h>
+
 #include "sdk/include/wadi/wadi.h"
 
 #define WDI_DIAG_BYTES_MAX 512u /* longer lines are cut */
@@ -11,6 +13,8 @@ typedef struct wdi_diag {
     wadi_diag_fn fn; /* NULL: nobody listens */
     void *context;
     wadi_diag_level level;
+    pthread_mutex_t *working; /* error-checking; one that this thread holds is let go of during the call: fn
+                                 may wait for a lock whose holder forks. May be NULL */
 } wdi_diag;
 
 /* Formats in the caller's stack; does nothing when nobody listens to the level. Accepts NULL. */

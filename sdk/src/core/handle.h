@@ -15,8 +15,25 @@
 #include "sdk/src/event/track.h"
 #include "sdk/src/upload/upload.h"
 
+/* What a fork finds and leaves; fork.c. */
+typedef struct wdi_fork {
+    wadi *next; /* of the process's handles */
+    /* Error-checking. Held by the thread that works on what the handle is made of: not while it sleeps, waits
+     * for the disk, or calls the application. fork() takes it, so that a child finds all of that whole. */
+    pthread_mutex_t working;
+    pthread_mutex_t reopening;  /* one thread of a child at a time */
+    _Atomic bool child;         /* this process is one, and has no lane of its own yet */
+    _Atomic uint64_t again_us;  /* of base_mono_us: no attempt to open that lane before; 0: at once */
+    _Atomic uint32_t again_err; /* what the last one came to, a wadi_err */
+    _Atomic bool wanted;        /* fork() waits for `working` */
+    bool fresh;                 /* the child has not tried yet: what is counted is the parent's */
+    bool opening;               /* a thread is in wdi_handle_start */
+    bool torn;                  /* … was, in the parent: what it had made is unknown, and left alone */
+} wdi_fork;
+
 struct wadi {
     wdi_tracker tracker; /* first: the hot path takes the handle for it */
+    wdi_fork fork;
 
     /* Constant after wadi_open. */
     wdi_options options;
@@ -44,6 +61,9 @@ struct wadi {
     _Atomic uint64_t close_deadline_us; /* of base_mono_us; 0: not closing. Written before closing is set */
     _Atomic bool closing;
 };
+
+/* open.c: opens a lane and starts the background thread. After an error nothing of that is left. */
+WADI_NODISCARD wadi_err wdi_handle_start(wadi *w);
 
 /* begin.c: moves what an earlier run left in the ring into the store, begins a run, and lets the tracker
  * record. WADI_ERR_DISK_FULL, with ring_started still false: there is no room for that yet; the ring has

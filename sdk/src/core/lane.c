@@ -99,8 +99,8 @@ static wadi_err lane_choose(wdi_lane *lane, int lanes_fd, uint32_t lanes_max) {
 
 /* ---- opening ------------------------------------------------------------------------------------ */
 
-/* Held only while lanes are looked through. Whoever is stopped by
- * force while he holds it does not stop the others for good. */
+/* Held only while lanes are looked through. Whoever is stopped by force while he holds it does not stop the
+ * others for good. */
 static wadi_err root_lock(wdi_lock *lock, int root_fd) {
     static const struct timespec pause = {.tv_nsec = ROOT_LOCK_PAUSE_US * 1000};
     wadi_err err = wdi_lock_take(lock, root_fd, "lock");

@@ -28,10 +28,8 @@ static wadi_err run_begin(wadi *w) {
 
 static wadi_err lane_begin(wadi *w) {
     const wadi_options *o = &w->options.values;
-    wadi_err err = wdi_lane_open(&w->lane, o->dir, o->lanes_max);
-    if (err == WADI_OK)
-        err = wdi_installation_open(&w->installation, w->lane.dir_fd,
-                                    o->installation_from != NULL ? WDI_MACHINE_ID_PATH : NULL, &w->diag);
+    wadi_err err = wdi_installation_open(&w->installation, w->lane.dir_fd,
+                                         o->installation_from != NULL ? WDI_MACHINE_ID_PATH : NULL, &w->diag);
     if (err != WADI_OK)
         return err;
     wdi_store_options store = {.path = w->lane.store_path,
@@ -39,13 +37,12 @@ static wadi_err lane_begin(wadi *w) {
                                .disk_bytes_max = o->disk_bytes_max,
                                .max_age_us =
                                    o->max_age_s == UINT32_MAX ? 0 : (uint64_t)o->max_age_s * 1000000,
-                               .diag = &w->diag};
+                               .diag = &w->diag,
+                               .working = &w->fork.working};
     wdi_installation_id(&w->installation, store.installation);
     err = wdi_store_open(&store, &w->store);
     if (err == WADI_OK)
         err = wdi_ring_open(&w->tracker.ring, w->lane.dir_fd, o->ring_bytes);
-    if (err == WADI_OK)
-        err = wdi_tracker_init(&w->tracker, 0);
     if (err == WADI_OK)
         err = run_begin(w);
     if (err == WADI_OK && fsync(w->lane.dir_fd) != 0) /* the names of new files */
@@ -75,27 +72,62 @@ static wadi_err thread_start(wadi *w) {
     return WADI_OK;
 }
 
-/* Frees what there is but the locks, in the reverse order; the thread has ended, or never was. */
-static void handle_release(wadi *w) {
+/* What wdi_handle_start made, in the reverse order; the thread has ended, or never was. */
+static void handle_stop(wadi *w) {
     wdi_upload_close(w->upload);
-    wdi_tracker_fini(&w->tracker);
+    w->upload = NULL;
     wdi_ring_close(&w->tracker.ring);
     wdi_store_close(w->store);
+    w->store = NULL;
+    wdi_installation_close(&w->installation);
+    memset(&w->installation, 0, sizeof w->installation);
     wdi_lane_close(&w->lane);
     if (w->wake_fd >= 0)
         close(w->wake_fd);
-    wdi_options_fini(&w->options);
-    free(w);
+    w->wake_fd = -1;
+}
+
+wadi_err wdi_handle_start(wadi *w) {
+    wadi_err err = wdi_lane_open(&w->lane, w->options.values.dir, w->options.values.lanes_max);
+    pthread_mutex_lock(&w->fork.working);
+    if (err == WADI_OK)
+        err = lane_begin(w);
+    if (err == WADI_OK && w->options.values.endpoint != NULL)
+        err = wdi_upload_open(&w->options.values, &wdi_transport_mbedtls, w->store, &w->diag, &w->upload);
+    if (err == WADI_OK) {
+        w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        err = w->wake_fd >= 0 ? wdi_thread_report(w) : WADI_ERR_SYSTEM;
+    }
+    if (err == WADI_OK)
+        err = thread_start(w);
+    if (err != WADI_OK) {
+        wdi_diagf(&w->diag, WADI_DIAG_ERROR, "open %s: %s", w->options.values.dir, wadi_strerror(err));
+        handle_stop(w);
+    }
+    pthread_mutex_unlock(&w->fork.working);
+    return err;
 }
 
 static void handle_free(wadi *w) {
-    wdi_installation_close(&w->installation);
+    wdi_fork_unlist(w);
+    wdi_tracker_fini(&w->tracker);
     wdi_attributes_fini(&w->attributes);
     wdi_progress_fini(&w->progress);
-    handle_release(w);
+    wdi_options_fini(&w->options);
+    wdi_fork_fini(&w->fork);
+    free(w);
 }
 
-/* Two locks and the options: what handle_free relies on. */
+/* The tracker knows nothing of handles, but that it stands first in one. */
+static wadi_err tracker_reopen(wdi_tracker *tracker) { return wdi_fork_reopen((wadi *)(void *)tracker); }
+
+static wadi_err tracker_init(wadi *w) {
+    wadi_err err = wdi_tracker_init(&w->tracker, 0);
+    w->tracker.reopen = tracker_reopen;
+    return err;
+}
+
+/* What handle_free relies on. */
 static wadi_err handle_new(const wadi_options *opt, wadi **ret_w) {
     const char *why = NULL;
     wadi *w = aligned_alloc(_Alignof(wadi), sizeof *w);
@@ -104,25 +136,36 @@ static wadi_err handle_new(const wadi_options *opt, wadi **ret_w) {
     memset(w, 0, sizeof *w);
     w->wake_fd = -1;
     w->lane = WDI_LANE_NONE;
-    wadi_err err = wdi_options_init(&w->options, opt, &why);
+    wadi_err err = wdi_fork_init(&w->fork);
+    if (err != WADI_OK)
+        goto free_handle;
+    err = wdi_options_init(&w->options, opt, &why);
     const wadi_options *o = &w->options.values;
-    w->diag = (wdi_diag){o->diag, o->diag_context, o->diag_level};
+    w->diag = (wdi_diag){o->diag, o->diag_context, o->diag_level, &w->fork.working};
     if (err == WADI_ERR_INVALID)
         wdi_diagf(&w->diag, WADI_DIAG_ERROR, "option %s is missing or out of range", why);
     if (err != WADI_OK)
-        goto free_handle;
+        goto free_fork;
     err = wdi_progress_init(&w->progress);
     if (err != WADI_OK)
         goto free_options;
     err = wdi_attributes_init(&w->attributes, o->app, o->app_version);
     if (err != WADI_OK)
         goto free_progress;
+    err = tracker_init(w);
+    if (err != WADI_OK)
+        goto free_attributes;
+    wdi_fork_list(w);
     *ret_w = w;
     return WADI_OK;
+free_attributes:
+    wdi_attributes_fini(&w->attributes);
 free_progress:
     wdi_progress_fini(&w->progress);
 free_options:
     wdi_options_fini(&w->options);
+free_fork:
+    wdi_fork_fini(&w->fork);
 free_handle:
     free(w);
     return err;
@@ -132,49 +175,28 @@ wadi_err wadi_open(const wadi_options *opt, wadi **ret_w) {
     wadi *w = NULL;
     if (ret_w == NULL)
         return WADI_ERR_INVALID;
-    wdi_fork_watch();
     wadi_err err = handle_new(opt, &w);
     if (err != WADI_OK)
         return err;
-    err = lane_begin(w);
-    if (err == WADI_OK && w->options.values.endpoint != NULL)
-        err = wdi_upload_open(&w->options.values, &wdi_transport_mbedtls, w->store, &w->upload);
-    if (err == WADI_OK) {
-        w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        err = w->wake_fd >= 0 ? wdi_thread_report(w) : WADI_ERR_SYSTEM;
-    }
+    err = wdi_handle_start(w);
     if (err == WADI_OK)
-        err = thread_start(w);
-    if (err != WADI_OK) {
-        wdi_diagf(&w->diag, WADI_DIAG_ERROR, "open %s: %s", w->options.values.dir, wadi_strerror(err));
+        *ret_w = w;
+    else
         handle_free(w);
-        return err;
-    }
-    *ret_w = w;
-    return WADI_OK;
+    return err;
 }
 
-/* ---- closing
- * ---------------------------------------------------------------------------------------------------------
- */
-
-/* In a child the thread does not exist, and the files are the parent's: memory is all that is ours. The locks
- * stay as they are: one of the parent's threads may have held or awaited them at the fork, and to destroy a
- * condition waits for its waiters. */
-static wadi_err close_forked(wadi *w) {
-    wdi_upload_forget(w->upload);
-    w->upload = NULL;
-    wdi_store_forget(w->store);
-    w->store = NULL;
-    handle_release(w);
-    return WADI_OK;
-}
+/* ---- closing ------------------------------------------------------------------------------------ */
 
 wadi_err wadi_close(wadi *w, uint32_t timeout_ms) {
     if (w == NULL)
         return WADI_OK;
-    if (wdi_tracker_forked(&w->tracker))
-        return close_forked(w);
+    if (wdi_tracker_forked(&w->tracker)) {
+        if (!wdi_fork_leave(w))
+            return WADI_ERR_FORKED;
+        handle_free(w);
+        return WADI_OK;
+    }
     wdi_tracker_refuse(&w->tracker, WADI_ERR_CLOSED);
     atomic_store(&w->close_deadline_us, base_mono_us() + (uint64_t)timeout_ms * 1000);
     atomic_store(&w->closing, true);
@@ -184,6 +206,9 @@ wadi_err wadi_close(wadi *w, uint32_t timeout_ms) {
     wadi_err err = left ? WADI_ERR_TIMEOUT : WADI_OK;
     if (!w->begun || !wdi_ring_empty(&w->tracker.ring))
         err = w->store_error != WADI_OK ? w->store_error : WADI_ERR_TIMEOUT;
+    pthread_mutex_lock(&w->fork.working);
+    handle_stop(w);
+    pthread_mutex_unlock(&w->fork.working);
     handle_free(w);
     return err;
 }

@@ -2,8 +2,10 @@
  *
  * Awake it drains every flush_ms. Nothing recorded for IDLE_US: it sleeps until an event, a call or the
  * uploader's next attempt, and has no wake-ups of its own. While an exchange is under way it polls the
- * network, and the bell cannot end a poll: then it looks at the bell every POLL_SLICE_US. */
-#include "sdk/src/core/handle.h"
+ * network, and the bell cannot end a poll: then it looks at the bell every POLL_SLICE_US.
+ *
+ * Holds `fork.working` but while it sleeps, so that fork() finds its work at a pause. */
+#include "sdk/src/core/fork.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -197,7 +199,9 @@ static void poll_until(pump *p, struct pollfd *fds, nfds_t n, uint64_t until_us)
     const struct timespec timeout = {.tv_sec = (time_t)(wait_us / 1000000),
                                      .tv_nsec = (long)(wait_us % 1000000) * 1000};
     fds[n] = (struct pollfd){.fd = wake_fd, .events = POLLIN};
+    pthread_mutex_unlock(&p->w->fork.working);
     (void)ppoll(fds, n + 1, until_us == UINT64_MAX ? NULL : &timeout, NULL);
+    pthread_mutex_lock(&p->w->fork.working);
     if (fds[n].revents != 0)
         eventfd_clear(wake_fd);
 }
@@ -227,12 +231,14 @@ static bool sleep_on_bell(pump *p, uint64_t upload_us) {
         return urgent;
     }
     p->now_us = base_mono_us();
+    pthread_mutex_unlock(&p->w->fork.working);
     if (until_us == WDI_UPLOAD_NEVER)
         wdi_bell_sleep(bell, WDI_BELL_FOREVER);
     else if (until_us > p->now_us)
         wdi_bell_sleep(bell, until_us - p->now_us);
     else
         wdi_bell_rise(bell);
+    pthread_mutex_lock(&p->w->fork.working);
     return base_mono_us() < until_us;
 }
 
@@ -262,8 +268,11 @@ static void drain_last(pump *p) {
     do {
         p->now_us = base_mono_us();
         drain(p);
-        if (p->blocked)
+        if (p->blocked) {
+            pthread_mutex_unlock(&p->w->fork.working);
             usleep(BLOCKED_US);
+            pthread_mutex_lock(&p->w->fork.working);
+        }
     } while (p->failed == WADI_OK && p->blocked && base_mono_us() < give_up_us);
 }
 
@@ -304,17 +313,20 @@ void *wdi_thread_main(void *handle) {
     wadi *w = handle;
     pump p = {.w = w, .now_us = base_mono_us()};
     bool urgent = false;
+    pthread_mutex_lock(&w->fork.working);
     p.active_us = p.now_us;
     p.drain_us = p.now_us + (uint64_t)w->options.values.flush_ms * 1000;
     if (!w->begun)
         store_failed(&p, WADI_ERR_DISK_FULL);
     while (!atomic_load(&w->closing)) {
         work(&p, urgent);
+        wdi_fork_give_way(w);
         urgent = pump_sleep(&p);
     }
     drain_last(&p);
     upload_last(&p);
     if (p.failed != WADI_ERR_CORRUPT)
         (void)!wdi_thread_report(w);
+    pthread_mutex_unlock(&w->fork.working);
     return NULL;
 }

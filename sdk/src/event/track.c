@@ -28,6 +28,7 @@ wadi_err wdi_tracker_init(wdi_tracker *tracker, uint64_t boot_us) {
     atomic_init(&tracker->refused_invalid, 0);
     tracker->intern.table = NULL;
     tracker->process = NULL;
+    tracker->reopen = NULL;
     tracker->boot_us = boot_us;
     uint32_t *page = mmap(NULL, page_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED)
@@ -50,13 +51,24 @@ void wdi_tracker_fini(wdi_tracker *tracker) {
     tracker->process = NULL;
 }
 
+wadi_err wdi_tracker_renew(wdi_tracker *tracker) {
+    atomic_store(&tracker->bell.state, WDI_AWAKE);
+    atomic_store(&tracker->context, 0);
+    wdi_tracker_refuse(tracker, WADI_ERR_FULL);
+    wdi_intern_fini(&tracker->intern);
+    return wdi_intern_init(&tracker->intern);
+}
+
+void wdi_tracker_own(wdi_tracker *tracker) {
+    __atomic_store_n((uint32_t *)(uintptr_t)tracker->process, (uint32_t)getpid(), __ATOMIC_RELEASE);
+}
+
 void wdi_tracker_refuse(wdi_tracker *tracker, wadi_err err) {
     atomic_store(&tracker->refusal, (uint32_t)err);
 }
 
 bool wdi_tracker_forked(const wdi_tracker *tracker) {
-    uint32_t process =
-        *(const volatile uint32_t *)tracker->process; /* to the compiler nobody ever clears it */
+    uint32_t process = __atomic_load_n(tracker->process, __ATOMIC_ACQUIRE);
     if (__builtin_expect(!tracker->process_asked, 1))
         return process == 0;
     return process != (uint32_t)getpid();
@@ -233,12 +245,26 @@ __attribute__((always_inline)) static inline wadi_err record(wdi_tracker *tracke
     return wdi_ring_put(&tracker->ring, WDI_RECORD_EVENT, priority_of(ev), bytes, n, ret_ticket);
 }
 
+static wadi_err tracker_track(wdi_tracker *tracker, const char *name, const wadi_prop *props, size_t n,
+                              const wadi_event *more, wadi_ticket *ret_ticket);
+
+/* The first event of a child. An event that finds no ring counts as one that finds no room. */
+__attribute__((noinline)) static wadi_err track_forked(wdi_tracker *tracker, const char *name,
+                                                       const wadi_prop *props, size_t n,
+                                                       const wadi_event *more, wadi_ticket *ret_ticket) {
+    wadi_err err = tracker->reopen != NULL ? tracker->reopen(tracker) : WADI_ERR_FORKED;
+    if (err == WADI_OK)
+        return tracker_track(tracker, name, props, n, more, ret_ticket);
+    count_refusal(tracker, WADI_ERR_FULL);
+    return err;
+}
+
 /* `more`: time and priority, or NULL. */
 __attribute__((noinline)) static wadi_err tracker_track(wdi_tracker *tracker, const char *name,
                                                         const wadi_prop *props, size_t n,
                                                         const wadi_event *more, wadi_ticket *ret_ticket) {
     if (wdi_tracker_forked(tracker))
-        return WADI_ERR_FORKED;
+        return track_forked(tracker, name, props, n, more, ret_ticket);
     wadi_err err = (wadi_err)atomic_load_explicit(&tracker->refusal, memory_order_acquire);
     if (__builtin_expect(err != WADI_OK, 0))
         return refused(tracker, err);

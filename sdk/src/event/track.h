@@ -22,9 +22,11 @@ typedef struct wdi_tracker {
     const uint32_t
         *process;       /* a page of its own: the process's id, and 0 in a child, since a fork wipes it */
     bool process_asked; /* the kernel cannot wipe pages: ask it who we are, every time */
-    uint64_t boot_us;   /* the run's start, CLOCK_BOOTTIME */
-    _Atomic uint32_t refusal; /* a wadi_err that wadi_track answers; WADI_OK: none */
-    _Atomic uint32_t context; /* id that events carry from now on; 0: none */
+    wadi_err (*reopen)(struct wdi_tracker *); /* in a child: gives it a ring of its own, or says why not.
+                                                 NULL: WADI_ERR_FORKED */
+    uint64_t boot_us;                         /* the run's start, CLOCK_BOOTTIME */
+    _Atomic uint32_t refusal;                 /* a wadi_err that wadi_track answers; WADI_OK: none */
+    _Atomic uint32_t context;                 /* id that events carry from now on; 0: none */
     _Alignas(64) _Atomic uint64_t refused_full;
     _Atomic uint64_t refused_invalid; /* WADI_ERR_INVALID, WADI_ERR_TOO_LARGE */
 } wdi_tracker;
@@ -41,8 +43,13 @@ void wdi_tracker_fini(wdi_tracker *tracker);
 void wdi_tracker_refuse(wdi_tracker *tracker, wadi_err err);
 wadi_err wdi_tracker_refusal(const wdi_tracker *tracker);
 
-/* True in a child after fork(): nothing of the handle may be used there. */
+/* True in a child after fork(), until it owns the tracker: nothing may be recorded there. */
 bool wdi_tracker_forked(const wdi_tracker *tracker);
+
+/* In such a child: as new, with nothing interned; refuses. Counts go on. WADI_ERR_NO_MEMORY. */
+WADI_NODISCARD wadi_err wdi_tracker_renew(wdi_tracker *tracker);
+/* Then, last of all, with a ring that is this process's: other threads record from here on. */
+void wdi_tracker_own(wdi_tracker *tracker);
 
 /* Puts an encoded Context into the ring, and lets every event recorded from now on carry its id. One caller
  * at a time. WADI_ERR_FULL, WADI_ERR_TOO_LARGE: nothing has changed. */

@@ -89,6 +89,7 @@ static wadi_err store_open_file(wdi_store *s, const wdi_store_options *opt) {
                                     .map_bytes = (size_t)opt->disk_bytes_max,
                                     .dbs = &db,
                                     .n_dbs = 1,
+                                    .working = opt->working,
                                     .preallocate = true};
     bool reserved = false, fresh = false;
     base_lmdb_err lmdb_err = base_lmdb_open(&lmdb, &s->env, &reserved);

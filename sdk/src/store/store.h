@@ -39,10 +39,11 @@ typedef struct wdi_store_options {
     const char *quarantine_dir; /* where a damaged file is set aside: as many bytes as disk_bytes_max, the
                                    oldest go first */
     uint8_t installation[WIRE_ID_BYTES];
-    uint64_t disk_bytes_max; /* the map, and what is preallocated */
-    uint64_t move_wait_us;   /* 0: WDI_MOVE_WAIT_US_DEFAULT */
-    uint64_t max_age_us;     /* 0: events never become too old */
-    const wdi_diag *diag;    /* borrowed for the store's life; may be NULL */
+    uint64_t disk_bytes_max;  /* the map, and what is preallocated */
+    uint64_t move_wait_us;    /* 0: WDI_MOVE_WAIT_US_DEFAULT */
+    uint64_t max_age_us;      /* 0: events never become too old */
+    const wdi_diag *diag;     /* borrowed for the store's life; may be NULL */
+    pthread_mutex_t *working; /* as in base_lmdb_options */
 } wdi_store_options;
 
 /* Opens or makes the file. A damaged one is moved to quarantine_dir, and what can be read of it goes into a
@@ -52,7 +53,7 @@ WADI_NODISCARD wadi_err wdi_store_open(const wdi_store_options *opt, wdi_store *
 void wdi_store_close(wdi_store *s);
 /* Batches made from now on carry this id. */
 void wdi_store_installation_set(wdi_store *s, const uint8_t installation[WIRE_ID_BYTES]);
-/* In a forked child: frees memory, touches neither the file nor its mapping. */
+/* In a forked child: frees our memory, touches neither the file nor its mapping. */
 void wdi_store_forget(wdi_store *s);
 
 /* ---- runs and the way in: the drainer ----------------------------------------------------------- */

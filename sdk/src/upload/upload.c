@@ -59,7 +59,7 @@ static size_t batch_bytes_of(const wadi_options *opt) {
 }
 
 wadi_err wdi_upload_open(const wadi_options *opt, const wdi_transport_ops *transport, wdi_store *store,
-                         wdi_upload **ret_u) {
+                         const wdi_diag *diag, wdi_upload **ret_u) {
     char why[256] = "out of memory";
     wadi_err err = WADI_ERR_NO_MEMORY;
     wdi_upload *u = calloc(1, sizeof *u);
@@ -67,7 +67,7 @@ wadi_err wdi_upload_open(const wadi_options *opt, const wdi_transport_ops *trans
         return err;
     u->store = store;
     u->ops = transport;
-    u->diag = (wdi_diag){.fn = opt->diag, .context = opt->diag_context, .level = opt->diag_level};
+    u->diag = *diag;
     u->retry_min_us = (uint64_t)opt->retry_min_ms * 1000;
     u->retry_max_us = (uint64_t)opt->retry_max_ms * 1000;
     err = wdi_batch_maker_init(&u->maker, batch_bytes_of(opt));

@@ -19,6 +19,7 @@
 #ifndef WDI_UPLOAD_H
 #define WDI_UPLOAD_H
 
+#include "sdk/src/core/diag.h"
 #include "sdk/src/transport/transport.h"
 
 #define WDI_UPLOAD_POLLFDS_MAX WDI_TRANSPORT_POLLFDS_MAX
@@ -34,11 +35,11 @@ typedef struct wdi_upload_stats {
     uint64_t upload_day_bytes; /* of upload_bytes_per_day_max; 0 without it */
 } wdi_upload_stats;
 
-/* `opt`: defaults resolved, endpoint not NULL; copied. Borrows `store` until wdi_upload_close. `transport`:
- * normally &wdi_transport_mbedtls. Takes all its memory here. WADI_ERR_INVALID, WADI_ERR_TLS,
- * WADI_ERR_NO_MEMORY, WADI_ERR_SYSTEM; opt->diag has been told why. */
+/* `opt`: defaults resolved, endpoint not NULL; copied, as is `diag`. Borrows `store` until wdi_upload_close.
+ * `transport`: normally &wdi_transport_mbedtls. Takes all its memory here. WADI_ERR_INVALID, WADI_ERR_TLS,
+ * WADI_ERR_NO_MEMORY, WADI_ERR_SYSTEM; diag has been told why. */
 WADI_NODISCARD wadi_err wdi_upload_open(const wadi_options *opt, const wdi_transport_ops *transport,
-                                        struct wdi_store *store, wdi_upload **ret_u);
+                                        struct wdi_store *store, const wdi_diag *diag, wdi_upload **ret_u);
 
 /* Gives up what is under way: the next process sends it again. Accepts NULL. */
 void wdi_upload_close(wdi_upload *u);

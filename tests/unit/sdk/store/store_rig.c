@@ -12,7 +12,7 @@ static void diag_print(void *context, wadi_diag_level level, const char *line) {
     fprintf(stderr, "  diag %d: %s\n", (int)level, line);
 }
 
-static const wdi_diag diag = {diag_print, NULL, WADI_DIAG_WARN};
+static const wdi_diag diag = {.fn = diag_print, .level = WADI_DIAG_WARN};
 
 uint64_t rig_random(rig *r, uint64_t below) {
     r->random ^= r->random << 13;

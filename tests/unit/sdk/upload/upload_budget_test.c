@@ -7,9 +7,9 @@
 static scene *budget_scene(uint64_t last, uint64_t max) {
     scene *s = scene_open(last);
     wdi_upload_close(s->u);
-    wadi_options opt = scene_options(s);
+    wadi_options opt = scene_options();
     opt.upload_bytes_per_day_max = max;
-    assert_int_equal(wdi_upload_open(&opt, &line_ops, &s->store, &s->u), WADI_OK);
+    assert_int_equal(scene_upload_try(s, &opt, &s->u), WADI_OK);
     return s;
 }
 
@@ -98,9 +98,9 @@ static void test_upload_when_opened_again_then_the_day_goes_on(void **state) {
     sent(s, 1, 500);
     answered_ok(s, 500);
     wdi_upload_close(s->u);
-    wadi_options opt = scene_options(s);
+    wadi_options opt = scene_options();
     opt.upload_bytes_per_day_max = 1;
-    assert_int_equal(wdi_upload_open(&opt, &line_ops, &s->store, &s->u), WADI_OK);
+    assert_int_equal(scene_upload_try(s, &opt, &s->u), WADI_OK);
     unsigned connects = line.connects, posts = line.posts;
     scene_step(s);
     assert_int_equal(line.connects, connects);

@@ -129,21 +129,23 @@ static void scene_hear(void *context, wadi_diag_level level, const char *text) {
     snprintf(s->said + n, sizeof s->said - n, "%d %s\n", level, text);
 }
 
-wadi_options scene_options(scene *s) {
+wadi_options scene_options(void) {
     wadi_options opt = WADI_OPTIONS_INIT;
     opt.disk_bytes_max = 64 << 20;
     opt.batch_bytes_max = 128 * 1024;
     opt.retry_min_ms = 500;
     opt.retry_max_ms = 300000;
-    opt.diag = scene_hear;
-    opt.diag_context = s;
-    opt.diag_level = WADI_DIAG_INFO;
     return opt;
 }
 
+wadi_err scene_upload_try(scene *s, const wadi_options *opt, wdi_upload **ret_u) {
+    const wdi_diag diag = {.fn = scene_hear, .context = s, .level = WADI_DIAG_INFO};
+    return wdi_upload_open(opt, &line_ops, &s->store, &diag, ret_u);
+}
+
 void scene_upload_open(scene *s) {
-    wadi_options opt = scene_options(s);
-    assert_int_equal(wdi_upload_open(&opt, &line_ops, &s->store, &s->u), WADI_OK);
+    wadi_options opt = scene_options();
+    assert_int_equal(scene_upload_try(s, &opt, &s->u), WADI_OK);
 }
 
 scene *scene_open(uint64_t last) {

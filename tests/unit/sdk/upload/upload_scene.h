@@ -47,7 +47,8 @@ typedef struct scene {
     char said[8192];
 } scene;
 
-wadi_options scene_options(scene *s);
+wadi_options scene_options(void);
+wadi_err scene_upload_try(scene *s, const wadi_options *opt, wdi_upload **ret_u);
 void scene_upload_open(scene *s);
 scene *scene_open(uint64_t last);
 void scene_close(scene *s);

@@ -131,10 +131,10 @@ static void test_step_when_all_is_held_back_then_no_connection(void **state) {
 static void test_open_when_the_transport_fails_then_says_why(void **state) {
     (void)state;
     scene *s = scene_open(0);
-    wadi_options opt = scene_options(s);
     wdi_upload *u = NULL;
     line_open_result = NULL;
-    assert_int_equal(wdi_upload_open(&opt, &line_ops, &s->store, &u), WADI_ERR_TLS);
+    wadi_options opt = scene_options();
+    assert_int_equal(scene_upload_try(s, &opt, &u), WADI_ERR_TLS);
     line_open_result = &line;
     assert_null(u);
     assert_non_null(strstr(s->said, "the line is broken"));
