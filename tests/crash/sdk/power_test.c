@@ -1,0 +1,153 @@
+/* Power cuts: the store is on a file system of its own, which is shut down at random moments, in open,
+ * commit, eviction and settling alike, so that what was not synced is gone. Then it is mounted again. Every
+ * event that wadi_wait had called safe on the disk, and whatever was in front of it, comes to the region
+ * once, in order, or its tombstone does.
+ *
+ *     sdk_power_test [cuts] [seed] [xfs|ext4]     the seed repeats the moments, as far as a machine does
+ *
+ * Needs the right to mount; without it the test is skipped. */
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/crash/sdk/scene.h"
+#include "tests/crash/sdk/workplace.h"
+#include "tests/sim/sim_random.h"
+
+#define CUTS 12u
+#define MOMENT_US_MAX 40000u
+#define LIVES_ON_US_MAX 6000u
+#define ROUND_EVENTS_MAX 3000u
+#define IMAGE_BYTES (512 << 20)
+#define SKIPPED 77
+/* XFS_IOC_GOINGDOWN and EXT4_IOC_SHUTDOWN are the same; the log is not flushed. */
+#define IOC_SHUTDOWN _IOR('X', 125, uint32_t)
+#define NO_LOG_FLUSH 2u
+
+typedef struct disk {
+    char work[WORKPLACE_BYTES], image[WORKPLACE_BYTES + 16], at[WORKPLACE_BYTES + 16],
+        store[WORKPLACE_BYTES + 32];
+    const char *kind;
+    bool mounted;
+} disk;
+
+static bool disk_mount(disk *d) {
+    const char *const mount_it[] = {"mount", "-t", d->kind, "-o", "loop", d->image, d->at, NULL};
+    return d->mounted = workplace_run(mount_it);
+}
+
+static void disk_unmount(disk *d) {
+    const char *const unmount_it[] = {"umount", d->at, NULL};
+    if (d->mounted && workplace_run(unmount_it))
+        d->mounted = false;
+}
+
+/* In a name space that ends with us: nobody else holds the file system over a cut. */
+static bool disk_make(disk *d, const char *kind) {
+    char program[32];
+    const char *const make_it[] = {program, "-q", d->image, NULL};
+    d->kind = kind;
+    snprintf(program, sizeof program, "mkfs.%s", kind);
+    snprintf(d->image, sizeof d->image, "%s/image", d->work);
+    snprintf(d->at, sizeof d->at, "%s/disk", d->work);
+    snprintf(d->store, sizeof d->store, "%s/store", d->at);
+    int fd = open(d->image, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    bool made = fd >= 0 && ftruncate(fd, IMAGE_BYTES) == 0;
+    if (fd >= 0)
+        close(fd);
+    return made && unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mkdir(d->at, 0700) == 0 && workplace_run(make_it) && disk_mount(d);
+}
+
+static bool disk_cut(const disk *d) {
+    const uint32_t how = NO_LOG_FLUSH;
+    int fd = open(d->at, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool cut = fd >= 0 && ioctl(fd, IOC_SHUTDOWN, &how) == 0;
+    if (fd >= 0)
+        close(fd);
+    return cut;
+}
+
+static void sleep_us(uint32_t us) {
+    const struct timespec moment = {.tv_nsec = (long)us * 1000};
+    nanosleep(&moment, NULL);
+}
+
+/* One life and its cut. The power goes first: the device may live on for a moment, in which it is promised
+ * nothing that is not so. */
+static bool life(disk *d, const device_plan *plan, sim_random *chance) {
+    int status = 0;
+    scene_now->region_away = sim_chance(chance, 40);
+    scene_round_begin();
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0)
+        device_main(plan);
+    sleep_us(sim_below(chance, MOMENT_US_MAX));
+    bool cut = disk_cut(d);
+    if (sim_chance(chance, 50))
+        sleep_us(sim_below(chance, LIVES_ON_US_MAX));
+    kill(pid, SIGKILL);
+    if (!cut || pid < 0 || waitpid(pid, &status, 0) != pid)
+        return false;
+    scene_power_cut();
+    disk_unmount(d);
+    return disk_mount(d) && scene_now->wrong[0] == '\0';
+}
+
+static bool audit(const device_plan *plan) {
+    int status = 0;
+    fflush(stdout);
+    pid_t pid = fork(); /* with the threads that it needs, and without what they leave */
+    if (pid == 0)
+        _exit(device_audit(plan) ? 0 : 1);
+    return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+static bool cuts_run(disk *d, uint32_t cuts, uint64_t seed) {
+    sim_random chance = {seed};
+    bool good = scene_init(seed);
+    for (uint32_t i = 0; good && i < cuts; i++) {
+        const device_plan plan = {
+            .dir = d->store, .disk_bytes_max = 1 << 20, .events_max = ROUND_EVENTS_MAX, .stays = true};
+        good = life(d, &plan, &chance);
+        if (good && (i % 4 == 3 || i + 1 == cuts))
+            good = audit(&plan);
+    }
+    uint64_t returned = 0, told = 0;
+    for (uint32_t r = 0; r < scene_now->n_rounds; r++) {
+        returned += scene_now->rounds[r].returned;
+        told += scene_now->rounds[r].told;
+    }
+    good &= told > 0;
+    printf("sdk_power_test: %s, %u cuts, %llu events recorded, %llu promised, %llu came, seed %llu: %s%s\n",
+           d->kind, cuts, (unsigned long long)returned, (unsigned long long)told,
+           (unsigned long long)scene_now->next_seq - 1, (unsigned long long)seed,
+           good ? "good" : "WRONG: ", scene_now->wrong);
+    return good;
+}
+
+int main(int argc, char **argv) {
+    uint32_t cuts = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : CUTS;
+    uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : (uint64_t)time(NULL);
+    disk d = {.mounted = false};
+    if (!workplace_make(d.work))
+        return 1;
+    int result = SKIPPED;
+    if (disk_make(&d, argc > 3 ? argv[3] : "xfs"))
+        result = !cuts_run(&d, cuts < SCENE_ROUNDS_MAX ? cuts : SCENE_ROUNDS_MAX - 1, seed);
+    else
+        printf("skipped: no file system of our own can be mounted here\n");
+    disk_unmount(&d);
+    workplace_remove(d.work);
+    return result;
+}
