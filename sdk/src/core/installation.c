@@ -161,8 +161,9 @@ static wadi_err id_load(wdi_installation *i, int root_fd, const wdi_diag *diag) 
     installation_file file;
     installation_state state;
     wadi_err err = file_read(root_fd, &file, &state);
-    if (err == WADI_OK && state == INSTALLATION_GOOD)
-        return id_set(i, &file);
+    if (err == WADI_OK &&
+        state == INSTALLATION_GOOD) /* whoever made it may have died before he synced its name */
+        return fsync(root_fd) == 0 || errno == EINVAL ? id_set(i, &file) : wdi_err_of_errno(errno);
     if (err == WADI_OK)
         err = file_put(root_fd, i->lane_fd, state == INSTALLATION_DAMAGED);
     if (err != WADI_OK)

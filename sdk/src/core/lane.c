@@ -15,31 +15,39 @@
 
 /* ---- files -------------------------------------------------------------------------------------- */
 
-/* The name of a new directory, too, must survive a power cut. A parent that may be searched and not read
- * cannot be synced: then the file system has the last word. */
+/* A file system that knows no sync of directories has the last word. */
+static wadi_err names_sync(int dir_fd) {
+    return fsync(dir_fd) == 0 || errno == EINVAL ? WADI_OK : wdi_err_of_errno(errno);
+}
+
+/* The same for a parent that may be searched and not read. */
 static wadi_err parent_sync(int fd) {
     int parent_fd = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (parent_fd < 0)
         return errno == EACCES ? WADI_OK : wdi_err_of_errno(errno);
-    wadi_err err = fsync(parent_fd) != 0 ? wdi_err_of_errno(errno) : WADI_OK;
+    wadi_err err = names_sync(parent_fd);
     close(parent_fd);
     return err;
 }
 
+/* The names of directories, too, must survive a power cut. Also of those that were there: whoever made one
+ * may have died before he synced it. */
+static wadi_err path_sync(int root_fd, int lanes_fd) {
+    wadi_err err = names_sync(lanes_fd);
+    if (err == WADI_OK)
+        err = names_sync(root_fd);
+    return err == WADI_OK ? parent_sync(root_fd) : err;
+}
+
 /* Opens directory `name` below `parent_fd`, making it if need be. */
 static wadi_err dir_open(int parent_fd, const char *name, int *ret_fd) {
-    bool made = mkdirat(parent_fd, name, 0700) == 0;
-    if (!made && errno != EEXIST)
+    if (mkdirat(parent_fd, name, 0700) != 0 && errno != EEXIST)
         return wdi_err_of_errno(errno);
     int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return wdi_err_of_errno(errno);
-    wadi_err err = made ? parent_sync(fd) : WADI_OK;
-    if (err == WADI_OK)
-        *ret_fd = fd;
-    else
-        close(fd);
-    return err;
+    *ret_fd = fd;
+    return WADI_OK;
 }
 
 /* ---- taking one ---------------------------------------------------------------------------------- */
@@ -120,6 +128,8 @@ static wadi_err lane_open_in(wdi_lane *lane, int root_fd, uint32_t lanes_max) {
     err = dir_open(root_fd, "lanes", &lanes_fd);
     if (err == WADI_OK)
         err = lane_choose(lane, lanes_fd, lanes_max);
+    if (err == WADI_OK)
+        err = path_sync(root_fd, lanes_fd);
     dir_close(&lanes_fd);
     wdi_lock_release(&lock);
     return err;

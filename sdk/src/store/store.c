@@ -1,5 +1,6 @@
 #include "sdk/src/store/inside.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "sdk/src/base/lmdb_check/lmdb_check.h"
+#include "sdk/src/core/error.h"
 
 #define PATH_BYTES_MAX 4096u
 #define WHY_BYTES 128u
@@ -66,16 +68,47 @@ static wadi_err store_begin_fresh(wdi_store *s, uint64_t quarantined) {
     return wdi_txn_end(s, wdi_stream_insert(&s->state, 0, 1, 0));
 }
 
-/* Before LMDB maps the file, and at every open, after a clean close too: a walk over the pages costs less
- * than the look at every chunk that follows, and a disk may spoil what lies still. */
-static wadi_err pages_check(const wdi_store_options *opt, char why[WHY_BYTES]) {
+/* Where a file is made before it takes the place of the store's. */
+static bool new_path_set(const wdi_store_options *opt, char path[PATH_BYTES_MAX]) {
+    int n = snprintf(path, PATH_BYTES_MAX, "%s.new", opt->path);
+    return n > 0 && (size_t)n < PATH_BYTES_MAX;
+}
+
+/* It takes its place when it is whole: cut off while LMDB writes its first pages, it would look damaged. */
+static wadi_err store_make(const wdi_store_options *opt) {
+    char path[PATH_BYTES_MAX];
+    const base_lmdb_db db = {NULL, false};
+    const base_lmdb_options lmdb = {
+        .path = path, .map_bytes = (size_t)opt->disk_bytes_max, .dbs = &db, .n_dbs = 1};
+    if (!new_path_set(opt, path))
+        return WADI_ERR_INVALID;
+    wdi_store *s = store_alloc(opt);
+    wadi_err err = s != NULL ? WADI_OK : WADI_ERR_NO_MEMORY;
+    (void)unlink(path); /* an earlier try's */
+    if (err == WADI_OK)
+        err = wdi_lmdb_err(base_lmdb_open(&lmdb, &s->env, NULL));
+    if (err == WADI_OK)
+        err = store_begin_fresh(s, wdi_quarantine_count(opt->quarantine_dir));
+    wdi_store_close(s);
+    if (err == WADI_OK && rename(path, opt->path) != 0)
+        err = wdi_err_of_errno(errno);
+    if (err != WADI_OK)
+        (void)unlink(path);
+    return err;
+}
+
+/* There is a file, and LMDB may map it. Looked at in every open, after a clean close too: a walk over the
+ * pages costs less than the look at every chunk that follows, and a disk may spoil what lies still. */
+static wadi_err file_ready(const wdi_store_options *opt, char why[WHY_BYTES]) {
     lmdb_check_report report;
     int fd = open(opt->path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return WADI_OK; /* there is none yet; of another fault LMDB will tell */
+        return errno == ENOENT ? store_make(opt) : WADI_OK; /* of another fault LMDB will tell */
     lmdb_check_result result = lmdb_check(fd, NULL, &report);
     close(fd);
-    if (result == LMDB_CHECK_GOOD || result == LMDB_CHECK_EMPTY)
+    if (result == LMDB_CHECK_EMPTY)
+        return store_make(opt);
+    if (result == LMDB_CHECK_GOOD)
         return WADI_OK;
     if (result == LMDB_CHECK_FAILED)
         return report.reason == LMDB_CHECK_MEMORY_FAULT ? WADI_ERR_NO_MEMORY : WADI_ERR_IO;
@@ -143,8 +176,7 @@ static wadi_err store_salvage(const wdi_store_options *opt, const char *path) {
  * damaged file stays where it is. */
 static wadi_err store_replace(const wdi_store_options *opt, const char *why, bool salvage) {
     char path[PATH_BYTES_MAX];
-    int n = snprintf(path, sizeof path, "%s.new", opt->path);
-    if (n < 0 || (size_t)n >= sizeof path)
+    if (!new_path_set(opt, path))
         return WADI_ERR_INVALID;
     wadi_err err = salvage ? store_salvage(opt, path) : WADI_ERR_CORRUPT;
     if (err != WADI_OK && err != WADI_ERR_CORRUPT)
@@ -154,7 +186,7 @@ static wadi_err store_replace(const wdi_store_options *opt, const char *why, boo
 
 static wadi_err store_try(const wdi_store_options *opt, char why[WHY_BYTES], wdi_store **ret_store) {
     snprintf(why, WHY_BYTES, "its records do not hold together");
-    wadi_err err = pages_check(opt, why);
+    wadi_err err = file_ready(opt, why);
     if (err != WADI_OK)
         return err;
     wdi_store *s = store_alloc(opt);
