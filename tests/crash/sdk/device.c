@@ -27,6 +27,12 @@ static void diag_print(void *context, wadi_diag_level level, const char *line) {
     fprintf(stderr, "  device: %s\n", line);
 }
 
+static void installation_note(const char *id) {
+    memcpy(scene_now->installation, id, sizeof scene_now->installation);
+    if (scene_changed != NULL)
+        scene_changed(scene_now->n_rounds - 1);
+}
+
 static wadi *device_open(const device_plan *plan, bool aloud) {
     wadi *w = NULL;
     char id[sizeof scene_now->installation];
@@ -43,7 +49,7 @@ static wadi *device_open(const device_plan *plan, bool aloud) {
         return NULL;
     if (wadi_installation(w, id) == WADI_OK) {
         if (scene_now->installation[0] == '\0')
-            memcpy(scene_now->installation, id, sizeof id);
+            installation_note(id);
         else if (memcmp(scene_now->installation, id, sizeof id) != 0)
             scene_wrong("another installation");
     }

@@ -3,7 +3,9 @@
  * event that wadi_wait had called safe on the disk, and whatever was in front of it, comes to the region
  * once, in order, or its tombstone does.
  *
- *     sdk_power_test [cuts] [seed] [xfs|ext4]     the seed repeats the moments, as far as a machine does
+ *     sdk_power_test [cuts] [seed] [xfs|ext4] [broken]     broken: syncs do nothing, and that must be noticed
+ *
+ * The seed repeats the moments, as far as a machine does.
  *
  * Needs the right to mount; without it the test is skipped. */
 #include <fcntl.h>
@@ -19,11 +21,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/crash/sdk/io_shim.h"
 #include "tests/crash/sdk/scene.h"
 #include "tests/crash/sdk/workplace.h"
 #include "tests/sim/sim_random.h"
 
-#define CUTS 12u
+#define CUTS 30u
 #define MOMENT_US_MAX 40000u
 #define LIVES_ON_US_MAX 6000u
 #define ROUND_EVENTS_MAX 3000u
@@ -113,6 +116,11 @@ static bool audit(const device_plan *plan) {
     return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
 }
 
+static bool sync_forget(io_call *call) {
+    call->result = 0;
+    return call->kind != IO_SYNC;
+}
+
 static bool cuts_run(disk *d, uint32_t cuts, uint64_t seed) {
     sim_random chance = {seed};
     bool good = scene_init(seed);
@@ -143,9 +151,11 @@ int main(int argc, char **argv) {
     if (!workplace_make(d.work))
         return 1;
     int result = SKIPPED;
-    if (disk_make(&d, argc > 3 ? argv[3] : "xfs"))
-        result = !cuts_run(&d, cuts < SCENE_ROUNDS_MAX ? cuts : SCENE_ROUNDS_MAX - 1, seed);
-    else
+    bool broken = argc > 4;
+    if (disk_make(&d, argc > 3 ? argv[3] : "xfs")) {
+        io_before = broken ? sync_forget : NULL;
+        result = cuts_run(&d, cuts < SCENE_ROUNDS_MAX ? cuts : SCENE_ROUNDS_MAX - 1, seed) == broken;
+    } else
         printf("skipped: no file system of our own can be mounted here\n");
     disk_unmount(&d);
     workplace_remove(d.work);

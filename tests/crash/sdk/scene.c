@@ -24,6 +24,12 @@ bool scene_init(uint64_t seed) {
     return true;
 }
 
+void scene_reset(void) {
+    scene_now->n_rounds = scene_now->cut_from = 0;
+    scene_now->installation[0] = '\0';
+    scene_now->next_seq = 1;
+}
+
 bool scene_branch(void) {
     scene *copy = scene_map(MAP_PRIVATE);
     if (copy == NULL)

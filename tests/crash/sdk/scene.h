@@ -48,6 +48,8 @@ void region_init(uint64_t seed);
 /* Makes it, shared with the children of this process. */
 bool scene_init(uint64_t seed);
 extern scene *scene_now;
+/* Of another device. */
+void scene_reset(void);
 
 /* Called after each change of a round or of next_seq by the device's process. NULL: nobody wants to know. */
 extern void (*scene_changed)(uint32_t round);

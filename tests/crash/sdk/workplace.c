@@ -2,9 +2,9 @@
 
 #include <fcntl.h>
 #include <ftw.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,14 +27,11 @@ bool workplace_run(const char *const *command) {
     int status = 0;
     pid_t pid = fork();
     if (pid == 0) {
-        char *argv[16] = {NULL};
         int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-        for (size_t i = 0; i < 15 && command[i] != NULL; i++)
-            argv[i] = strdup(command[i]);
         dup2(null, STDOUT_FILENO);
         dup2(null, STDERR_FILENO);
         setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
-        execvp(argv[0], argv);
+        execvp(command[0], (char *const *)(uintptr_t)command); /* which writes nothing there */
         _exit(127);
     }
     return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
