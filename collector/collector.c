@@ -188,6 +188,8 @@ static bool sinks_begin(collector *c) {
 
 /* ---- ingress ---------------------------------------------------------------------------------------- */
 
+static int64_t journal_time(void *context) { return journal_now_us(context); }
+
 static bool ingress_begin(collector *c) {
     const struct collector_config *config = c->config;
     ingress_options opt = {.collector = config->id,
@@ -210,6 +212,8 @@ static bool ingress_begin(collector *c) {
                                         .header_us = config->timeouts.header_us,
                                         .body_us = config->timeouts.body_us,
                                         .idle_us = config->timeouts.idle_us},
+                           .now_us = journal_time,
+                           .now_context = c->journal,
                            .zmq = c->zmq};
     if (ingress_open(&opt, &c->ingress) != INGRESS_OK || ingress_run(c->ingress) != INGRESS_OK)
         return false;

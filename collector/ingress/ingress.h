@@ -60,6 +60,9 @@ typedef struct ingress_options {
     size_t n_api_keys;
     ingress_limits limits;
     ingress_timeouts timeouts;
+    int64_t (*now_us)(void *context); /* the clock of received_us, for answers that the journal has no part
+                                         in; any loop's thread. NULL: those carry no times */
+    void *now_context;
     void *zmq; /* the process's ZeroMQ context */
 } ingress_options;
 

@@ -46,11 +46,22 @@ static void answer_text(struct connection *c, const struct answer *answer, const
     connection_send(c, c->loop->out, n);
 }
 
+/* A refusal tells the time as well as any answer, once the request is complete: devices ask by sending what
+ * is no batch. */
+static void ack_stamp(const struct connection *c, wire_ack *ack) {
+    const ingress_options *opt = &c->loop->shared->opt;
+    if (c->arrived_us == 0 || opt->now_us == NULL)
+        return;
+    ack->sent_us = opt->now_us(opt->now_context);
+    ack->received_us = ack->sent_us - (int64_t)(base_mono_us() - c->arrived_us);
+}
+
 static void answer_fault(struct connection *c, const struct fault *fault, bool close) {
     struct answer answer = answer_to(c, fault->status, close);
     answer.headers = fault->headers;
     if (admission_is_batches(c->request)) {
         wire_ack ack = answer_fault_ack(fault, c->loop->shared->opt.collector, loop_retry_after_ms(c->loop));
+        ack_stamp(c, &ack);
         answer_ack(c, &answer, &ack);
     } else {
         answer_text(c, &answer, fault->message);

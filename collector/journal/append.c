@@ -100,6 +100,27 @@ static int64_t first_floor_us(const journal_entry *e, const wire_item *items) {
     return e->received_us;
 }
 
+static int64_t stamp_us(const journal_entry *e, const wire_item *item) {
+    int64_t us;
+    return __builtin_add_overflow(item->at_us, e->basis_us, &us) ? e->ceil_us : us;
+}
+
+/* An exact time that the stream's last one, or the moment of reception, has moved by more than its error is
+ * not exact any more. The batch's own events need no look: they are lifted to their predecessor's only where
+ * calls of several threads overlapped. */
+static bool entry_moved(const journal_entry *e, const wire_item *items) {
+    const wire_item *first = NULL, *last = NULL;
+    for (uint32_t i = 0; i < e->n_items; i++) {
+        if (!item_is_stamped(&items[i]))
+            continue;
+        first = first == NULL ? &items[i] : first;
+        last = &items[i];
+    }
+    int64_t slack = (int64_t)(e->error_us < INT64_MAX / 4 ? e->error_us : INT64_MAX / 4) + TIMEBASE_MOVED_US;
+    return first != NULL &&
+           (stamp_us(e, first) < e->floor_us - slack || stamp_us(e, last) - slack > e->ceil_us);
+}
+
 static void entry_fix_times(appender *a, journal_entry *e, const submission *s, const wire_item *items,
                             const dedup_state *state, int64_t arrived_us) {
     timebase_moment moment = {.tenant = s->tenant,
@@ -116,6 +137,8 @@ static void entry_fix_times(appender *a, journal_entry *e, const submission *s, 
     e->time_quality = (uint8_t)t.quality;
     e->error_us = t.error_us;
     e->floor_us = state->last_us > 0 ? state->last_us : first_floor_us(e, items);
+    if (t.quality == TIMEBASE_EXACT && entry_moved(e, items))
+        e->time_quality = TIMEBASE_ESTIMATED;
     entry_times(e, items);
     if (!stamped) /* nothing that moves the floor of the next entry */
         e->last_us = state->last_us;

@@ -126,6 +126,7 @@ journal_err journal_open(const journal_options *opt, journal **ret_journal) {
         return JOURNAL_ERR_SYSTEM;
     j->dir_fd = -1;
     gate_init(&j->gate);
+    pthread_mutex_init(&j->told_lock, NULL);
     journal_err err = parts_make(j, opt) ? journal_begin(j) : JOURNAL_ERR_SYSTEM;
     if (err != JOURNAL_OK) {
         diag_error("the journal cannot be opened", DIAG_STR("dir", opt->dir),
@@ -146,6 +147,7 @@ void journal_close(journal *j) {
     db_close(j->db);
     cleanup_close(&j->dir_fd);
     gate_fini(&j->gate);
+    pthread_mutex_destroy(&j->told_lock);
     free(j->lows);
     cleanup_free(&j->opt.dir);
     cleanup_free(&j->opt.collector);

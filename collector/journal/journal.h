@@ -60,6 +60,9 @@ journal_err journal_run(journal *j);
 void journal_stop(journal *j);
 void journal_close(journal *j);
 
+/* The clock that stamps received_us, at this moment; any thread. */
+int64_t journal_now_us(journal *j);
+
 /* Sink i has confirmed that it needs nothing before `low`; any thread. The journal is trimmed below the least
  * of all sinks, and not before `keep`. Until every sink has confirmed once, nothing is trimmed. */
 void journal_confirm(journal *j, uint32_t sink, uint64_t low);

@@ -28,7 +28,7 @@ struct journal {
 
     /* The writer's, once it runs; journal_open's before. */
     appender *appender;
-    jclock clock;
+    jclock clock;       /* `told` has a copy of it */
     tail tail;          /* as committed */
     bool full, stepped; /* as last reported */
     bool down;          /* a commit failed, and the database could not be opened anew yet */
@@ -39,6 +39,9 @@ struct journal {
     submission *group[GROUP_SUBMISSIONS_MAX];
     uint32_t n_group;
     uint32_t wait_skips, wait_skips_next; /* groups that do not wait for company, since it did not come */
+
+    pthread_mutex_t told_lock;
+    jclock told;
 
     /* Read by any thread, written after each commit. */
     _Atomic uint64_t first, last, last_start;
@@ -51,6 +54,9 @@ struct journal {
 /* journal.c: opens the database, checks the end of it, and reads `tail`. */
 journal_err journal_db_open(journal *j);
 void journal_tail_publish(journal *j);
+
+/* clock.c: the time by j->clock; the writer's. */
+int64_t clock_read(journal *j, uint64_t mono_us);
 
 /* writer.c: the thread. */
 void *writer_main(void *journal);

@@ -24,6 +24,9 @@ typedef struct timebase {
     uint64_t error_us; /* uncertainty of basis_us; 0: not known */
 } timebase;
 
+/* How far beside `basis_us` and its error an event may be put and its time still be called exact. */
+#define TIMEBASE_MOVED_US INT64_C(50000)
+
 #define TIMEBASE_BOOTS_MAX 4096u
 
 /* The smallest transit seen in each boot, as the least `arrived - sent by the boot clock`. A bounded memory

@@ -21,7 +21,7 @@
 
 /* ---- answers ------------------------------------------------------------------------------------ */
 
-static int64_t clock_now(journal *j) { return jclock_read(&j->clock, base_mono_us(), base_wall_us()); }
+static int64_t clock_now(journal *j) { return clock_read(j, base_mono_us()); }
 
 static void group_answer(journal *j) {
     int64_t now_us = clock_now(j);
@@ -55,7 +55,7 @@ static journal_err group_append(journal *j, int64_t received_us, uint64_t mono_u
 /* The order of received_us in the journal is the clock's, which never falls. */
 static journal_err transaction_fill(journal *j, db_txn *txn, tail *t, journal_mark mark) {
     uint64_t mono_us = base_mono_us();
-    int64_t received_us = jclock_read(&j->clock, mono_us, base_wall_us());
+    int64_t received_us = clock_read(j, mono_us);
     appender_begin(j->appender, txn, t);
     journal_err err = JOURNAL_OK;
     if (mark != MARK_NONE)

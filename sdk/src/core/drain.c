@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "schemas/wire/wire.h"
+#include "sdk/src/base/clock.h"
 
 /* ---- one record --------------------------------------------------------------------------------- */
 
@@ -60,6 +61,15 @@ static bool touch_helps(wdi_store *store, wadi_err err) {
     return err == WADI_ERR_DISK_FULL && !wdi_store_is_full(store) && wdi_store_touch(store) == WADI_OK;
 }
 
+/* The wall clock of the run's start, by what it shows now. Where there is no room for the note it can wait.
+ */
+static wadi_err wall_note(wdi_store *store) {
+    wire_run run;
+    wdi_store_run(store, &run);
+    wadi_err err = wdi_store_run_wall(store, base_wall_us() - (int64_t)(base_boot_us() - run.boot_us));
+    return err == WADI_ERR_CORRUPT ? err : WADI_OK;
+}
+
 /* One transaction. *ret_state: why it stopped; RECORD: it was full. */
 static wadi_err ring_step(wdi_store *store, wdi_ring *ring, wdi_drain_stats *stats,
                           wdi_ring_state *ret_state) {
@@ -90,7 +100,7 @@ static wadi_err ring_step(wdi_store *store, wdi_ring *ring, wdi_drain_stats *sta
     }
     *stats = counted;
     wdi_ring_release(ring, end);
-    return WADI_OK;
+    return wall_note(store);
 }
 
 wadi_err wdi_drain_ring(wdi_store *store, wdi_ring *ring, wdi_drain_stats *stats, bool *ret_blocked) {

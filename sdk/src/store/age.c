@@ -27,15 +27,17 @@ static uint64_t on_us_of(const wdi_boots *boots, uint64_t run, uint64_t boot_us)
 }
 
 wdi_moment wdi_store_moment(const wdi_store *s, uint64_t boot_us) {
-    return (wdi_moment){.on_us = on_us_of(&s->state.boots, s->state.meta.run, boot_us),
-                        .collector_us = s->clock.offset_us + (int64_t)boot_us,
-                        .collector_error_us = s->clock.error_us};
+    wdi_moment moment = {.on_us = on_us_of(&s->state.boots, s->state.meta.run, boot_us)};
+    int64_t offset_us = 0;
+    wdi_clock_at(&s->clock, boot_us, &offset_us, &moment.collector_error_us);
+    moment.collector_us = offset_us + (int64_t)boot_us;
+    return moment;
 }
 
 /* The beginning of a run. In the reader. */
 static wadi_err run_moment(wdi_store *s, const wdi_run_record *run, wdi_moment *ret_moment) {
     wire_clock clock = {.has_offset = false};
-    wadi_err err = wdi_clock_fill(s, run, &clock);
+    wadi_err err = wdi_clock_fill(s, run, 0, 0, &clock);
     if (err == WADI_OK)
         *ret_moment = (wdi_moment){.on_us = on_us_of(&s->state.boots, run->ordinal, run->boot_us),
                                    .collector_us = clock.offset_us + (int64_t)run->boot_us,

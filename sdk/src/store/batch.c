@@ -16,8 +16,9 @@ typedef struct pick {
     size_t numbers_max;
     size_t n_definitions; /* ids marked in used_ids */
     size_t n_crcs;
-    bool full;        /* nothing more fits */
-    uint64_t damaged; /* the number at which it stopped for that; 0: none */
+    uint64_t first_at_us, last_at_us; /* of the events' own times; none yet while events_bytes is 0 */
+    bool full;                        /* nothing more fits */
+    uint64_t damaged;                 /* the number at which it stopped for that; 0: none */
 } pick;
 
 /* ---- definitions and contexts ------------------------------------------------------------------- */
@@ -62,13 +63,14 @@ static wadi_err context_use(pick *p, uint32_t id, bool *ret_known) {
 }
 
 /* Everything that the event refers to; *ret_known false when it makes no sense, or something is missing. */
-static wadi_err event_refer(pick *p, const uint8_t *event, size_t n, bool *ret_known) {
+static wadi_err event_refer(pick *p, const uint8_t *event, size_t n, uint64_t *ret_at_us, bool *ret_known) {
     wire_event_view view;
     wire_props it;
     wire_prop_view prop;
     *ret_known = wire_event_scan(event, n, &view) == WIRE_OK;
     if (!*ret_known)
         return WADI_OK;
+    *ret_at_us = view.at_us;
     wadi_err err = context_use(p, view.context, ret_known);
     if (err == WADI_OK && *ret_known)
         err = id_use(p, view.name, ret_known);
@@ -122,6 +124,7 @@ static void pick_dropped(pick *p, uint64_t number, const wdi_chunk_entry *e) {
 static wadi_err pick_event(pick *p, uint64_t number, const wdi_chunk_entry *e, const uint8_t *framed) {
     wdi_store_batch *batch = &p->batch;
     size_t frame = wire_frame_size(e->n);
+    uint64_t at_us = 0;
     bool known = false;
     if (batch->events_bytes + frame + e->n > p->want->cap ||
         p->n_definitions + NEW_IDS_MAX > WDI_BATCH_DEFINITIONS_MAX ||
@@ -130,7 +133,7 @@ static wadi_err pick_event(pick *p, uint64_t number, const wdi_chunk_entry *e, c
         return WADI_OK;
     }
     if (wire_crc_event(p->crc_seed, framed + frame, e->n) == e->crc) {
-        wadi_err err = event_refer(p, framed + frame, e->n, &known);
+        wadi_err err = event_refer(p, framed + frame, e->n, &at_us, &known);
         if (err != WADI_OK)
             return err;
     }
@@ -138,6 +141,9 @@ static wadi_err pick_event(pick *p, uint64_t number, const wdi_chunk_entry *e, c
         p->damaged = number;
         return WADI_OK;
     }
+    if (batch->events_bytes == 0)
+        p->first_at_us = at_us;
+    p->last_at_us = at_us;
     uint8_t *out = p->want->out + batch->events_bytes;
     (void)wire_frame_put(out, e->n); /* no checksum covers the one that is stored */
     memcpy(out + frame, framed + frame, e->n);
@@ -204,7 +210,7 @@ static wadi_err batch_finish(pick *p, const wdi_stream *stream) {
     head->pending = wdi_store_pending(s) - (p->batch.last_seq + 1 - head->low);
     head->dropped = s->picker.dropped;
     wdi_run_fill(&s->picker.run, &head->run);
-    wadi_err err = wdi_clock_fill(s, &s->picker.run, &head->clock);
+    wadi_err err = wdi_clock_fill(s, &s->picker.run, p->first_at_us, p->last_at_us, &head->clock);
     return err == WADI_OK ? definitions_list(p) : err;
 }
 

@@ -7,7 +7,7 @@
 _Static_assert(sizeof(wdi_meta) == 152, "no padding: records are stored as they are");
 _Static_assert(sizeof(wdi_stream_record) == 128, "no padding");
 _Static_assert(sizeof(wdi_run_record) == 112, "no padding");
-_Static_assert(sizeof(wdi_boot_record) == 24, "no padding");
+_Static_assert(sizeof(wdi_boot_record) == 48, "no padding");
 _Static_assert(sizeof(wdi_chunk_head) == 40, "no padding");
 _Static_assert(sizeof(wdi_chunk_entry) == 12, "no padding");
 

@@ -4,7 +4,7 @@
  *     M               meta: numbers, positions, counters
  *     S ordinal       a stream: a range of numbers and its id
  *     R run           a run
- *     B boot id       the best clock sample of a boot
+ *     B boot id       two clock samples of a boot
  *     C run id        an encoded Context        D run id    the text of a definition
  *     K first_seq     a chunk: consecutive numbers of one run
  *     N note          settings of other parts
@@ -96,10 +96,14 @@ typedef struct wdi_run_record {
     char sdk[64];
 } wdi_run_record;
 
+typedef struct wdi_clock_sample {
+    int64_t offset_us; /* collector clock minus boot clock */
+    uint64_t error_us; /* 0: there is none */
+    uint64_t at_us;    /* boot clock when it was taken */
+} wdi_clock_sample;
+
 typedef struct wdi_boot_record {
-    int64_t offset_us;
-    uint64_t error_us;
-    uint64_t at_us; /* boot clock when it was taken */
+    wdi_clock_sample last, before; /* see clock.c */
 } wdi_boot_record;
 
 /* ---- chunks ------------------------------------------------------------------------------------- */

@@ -63,7 +63,7 @@ struct wdi_store {
     wdi_state state;        /* with the changes of the transaction under way */
     wdi_state kept;         /* as committed */
     wdi_run_record run;     /* the one of meta.run */
-    wdi_boot_record clock;  /* of its boot; error_us 0: none yet */
+    wdi_boot_record clock;  /* of its boot; last.error_us 0: none yet */
     uint64_t used_bytes;    /* pages in use at the last commit */
     uint32_t quota_percent; /* acting stops below */
     bool quota_acting;
@@ -173,9 +173,11 @@ WADI_NODISCARD wadi_err wdi_run_load(wdi_store *s, uint64_t ordinal, wdi_run_rec
 void wdi_run_fill(const wdi_run_record *record, wire_run *ret_run);
 /* Forgets runs that no chunk belongs to, some at a time. Inside a transaction. */
 WADI_NODISCARD wadi_err wdi_runs_forget(wdi_store *s);
-/* Fills offset and bound of the run into the batch's clock. In the reader. */
-WADI_NODISCARD wadi_err wdi_clock_fill(wdi_store *s, const wdi_run_record *run, wire_clock *clock);
-/* The sample of the current run's boot; zeros when there is none. */
+/* Fills offset and bound of the run into the batch's clock, for events of first_at_us … last_at_us since the
+ * run's start. In the reader. */
+WADI_NODISCARD wadi_err wdi_clock_fill(wdi_store *s, const wdi_run_record *run, uint64_t first_at_us,
+                                       uint64_t last_at_us, wire_clock *clock);
+/* The samples of the current run's boot; zeros when there are none. */
 WADI_NODISCARD wadi_err wdi_clock_load(wdi_store *s, wdi_boot_record *ret_boot);
 
 /* ---- age (age.c) -------------------------------------------------------------------------------- */
@@ -184,6 +186,18 @@ WADI_NODISCARD wadi_err wdi_clock_load(wdi_store *s, wdi_boot_record *ret_boot);
 WADI_NODISCARD wadi_err wdi_boots_note(wdi_store *s, const wdi_run_record *run);
 /* In the reader. A note that is not there, or of another size, is no damage: what is older has no age. */
 WADI_NODISCARD wadi_err wdi_boots_load(wdi_store *s);
+
+/* ---- clocks (clock.c) --------------------------------------------------------------------------- */
+
+#define WDI_DRIFT_PPM 100u /* between the device's boot clock and the collector's */
+
+/* True: the sample changed what is known. */
+bool wdi_clock_take(wdi_boot_record *boot, const wdi_clock_sample *sample);
+/* Nothing is known, or it is so old that drift makes it vague. */
+bool wdi_clock_stale(const wdi_boot_record *boot, uint64_t now_us);
+/* The offset at a moment of the boot. *ret_error_us 0: nothing is known. */
+void wdi_clock_at(const wdi_boot_record *boot, uint64_t boot_us, int64_t *ret_offset_us,
+                  uint64_t *ret_error_us);
 
 /* ---- quarantine (quarantine.c) ------------------------------------------------------------------ */
 

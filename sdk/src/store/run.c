@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-#define RUNS_FORGET_MAX 64u  /* at once: a transaction stays small */
-#define RUNS_AHEAD_MAX 1024u /* looked through for the next boot whose offset is known */
-#define DRIFT_PPM 100u
+#define RUNS_FORGET_MAX 64u   /* at once: a transaction stays small */
+#define RUNS_AHEAD_MAX 1024u  /* looked through for the next boot whose offset is known */
+#define WALL_STEP_US 1000000u /* less than this is no news of the wall clock */
 
 void wdi_run_fill(const wdi_run_record *record, wire_run *ret_run) {
     wire_run run = {.ordinal = record->ordinal,
@@ -18,6 +18,23 @@ void wdi_run_fill(const wdi_run_record *record, wire_run *ret_run) {
 }
 
 void wdi_store_run(const wdi_store *s, wire_run *ret_run) { wdi_run_fill(&s->run, ret_run); }
+
+wadi_err wdi_store_run_wall(wdi_store *s, int64_t wall_us) {
+    uint64_t step_us = wall_us > s->run.wall_us ? (uint64_t)wall_us - (uint64_t)s->run.wall_us
+                                                : (uint64_t)s->run.wall_us - (uint64_t)wall_us;
+    if (step_us < WALL_STEP_US || s->run.ordinal == 0 || !wdi_room_left(s, WDI_ROOM_RUN))
+        return WADI_OK;
+    wdi_run_record run = s->run;
+    wdi_key key = wdi_key_number(WDI_KEY_RUN, run.ordinal);
+    run.wall_us = wall_us;
+    wadi_err err = wdi_txn_begin(s);
+    if (err == WADI_OK)
+        err = wdi_record_put(s, &key, &run, sizeof run);
+    err = wdi_txn_end(s, err);
+    if (err == WADI_OK)
+        s->run = run;
+    return err;
+}
 
 wadi_err wdi_run_load(wdi_store *s, uint64_t ordinal, wdi_run_record *ret_run) {
     wdi_key key = wdi_key_number(WDI_KEY_RUN, ordinal);
@@ -73,9 +90,12 @@ wadi_err wdi_store_run_begin(wdi_store *s, const wire_run *run, uint64_t ring_po
 
 /* With the last run of a boot goes what is known of its clock. */
 static wadi_err boot_forget(wdi_store *s, const wdi_run_record *run) {
-    wdi_run_record next;
+    wdi_run_record next, newest; /* the newest may be of the boot again: moved away, and back */
     wadi_err err = wdi_run_load(s, run->ordinal + 1, &next);
-    if (err != WADI_OK || memcmp(next.boot_id, run->boot_id, sizeof next.boot_id) == 0)
+    if (err == WADI_OK)
+        err = wdi_run_load(s, s->state.meta.run, &newest);
+    if (err != WADI_OK || memcmp(next.boot_id, run->boot_id, sizeof next.boot_id) == 0 ||
+        memcmp(newest.boot_id, run->boot_id, sizeof newest.boot_id) == 0)
         return err;
     wdi_key key = wdi_key_boot(run->boot_id);
     return wdi_record_del(s, &key);
@@ -131,21 +151,11 @@ static wadi_err boot_load(wdi_store *s, const uint8_t boot_id[WIRE_ID_BYTES], wd
     return WADI_OK;
 }
 
-/* The two intervals, widened by the drift between their times, do not overlap: one clock was set in between.
- */
-static bool samples_clash(const wdi_boot_record *a, const wdi_boot_record *b) {
-    uint64_t apart = a->at_us > b->at_us ? a->at_us - b->at_us : b->at_us - a->at_us;
-    uint64_t slack = a->error_us + b->error_us + apart / (1000000 / DRIFT_PPM);
-    uint64_t between = a->offset_us > b->offset_us ? (uint64_t)a->offset_us - (uint64_t)b->offset_us
-                                                   : (uint64_t)b->offset_us - (uint64_t)a->offset_us;
-    return between > slack;
-}
-
 wadi_err wdi_store_clock_sample(wdi_store *s, int64_t offset_us, uint64_t error_us, uint64_t at_us,
                                 bool *ret_kept) {
-    wdi_boot_record sample = {offset_us, error_us > 0 ? error_us : 1, at_us};
-    bool keep =
-        s->clock.error_us == 0 || sample.error_us < s->clock.error_us || samples_clash(&s->clock, &sample);
+    const wdi_clock_sample sample = {offset_us, error_us > 0 ? error_us : 1, at_us};
+    wdi_boot_record clock = s->clock;
+    bool keep = wdi_clock_take(&clock, &sample);
     if (ret_kept != NULL)
         *ret_kept = keep;
     if (!keep)
@@ -153,12 +163,14 @@ wadi_err wdi_store_clock_sample(wdi_store *s, int64_t offset_us, uint64_t error_
     wdi_key key = wdi_key_boot(s->run.boot_id);
     wadi_err err = wdi_txn_begin(s);
     if (err == WADI_OK)
-        err = wdi_record_put(s, &key, &sample, sizeof sample);
+        err = wdi_record_put(s, &key, &clock, sizeof clock);
     err = wdi_txn_end(s, err);
     if (err == WADI_OK)
-        s->clock = sample;
+        s->clock = clock;
     return err;
 }
+
+bool wdi_store_wants_clock(const wdi_store *s, uint64_t now_us) { return wdi_clock_stale(&s->clock, now_us); }
 
 /* The start of the next boot whose offset is known: boot clock 0, in the collector's time. */
 static wadi_err bound_find(wdi_store *s, const wdi_run_record *run, wire_clock *clock) {
@@ -173,24 +185,33 @@ static wadi_err bound_find(wdi_store *s, const wdi_run_record *run, wire_clock *
         if (err != WADI_OK)
             return err;
         if (found) {
+            uint64_t error_us = 0;
+            wdi_clock_at(&boot, 0, &clock->not_after_us, &error_us);
+            clock->not_after_us += (int64_t)error_us;
             clock->has_not_after = true;
-            clock->not_after_us = boot.offset_us + (int64_t)boot.error_us;
             return WADI_OK;
         }
     }
     return WADI_OK;
 }
 
-wadi_err wdi_clock_fill(wdi_store *s, const wdi_run_record *run, wire_clock *clock) {
+/* One offset for the whole batch: that of its middle. */
+wadi_err wdi_clock_fill(wdi_store *s, const wdi_run_record *run, uint64_t first_at_us, uint64_t last_at_us,
+                        wire_clock *clock) {
     wdi_boot_record boot;
     bool found = false;
     wadi_err err = boot_load(s, run->boot_id, &boot, &found);
     if (err != WADI_OK)
         return err;
     clock->has_offset = found;
-    clock->offset_us = found ? boot.offset_us : 0;
-    clock->offset_error_us = found ? boot.error_us : 0;
-    return found ? WADI_OK : bound_find(s, run, clock);
+    clock->offset_us = 0;
+    clock->offset_error_us = 0;
+    if (!found)
+        return bound_find(s, run, clock);
+    uint64_t half_us = last_at_us > first_at_us ? (last_at_us - first_at_us) / 2 : 0;
+    wdi_clock_at(&boot, run->boot_us + first_at_us + half_us, &clock->offset_us, &clock->offset_error_us);
+    clock->offset_error_us += half_us / (1000000 / WDI_DRIFT_PPM);
+    return WADI_OK;
 }
 
 wadi_err wdi_clock_load(wdi_store *s, wdi_boot_record *ret_boot) {

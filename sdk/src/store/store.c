@@ -314,6 +314,6 @@ void wdi_store_stats(const wdi_store *s, wadi_stats *ret_stats) {
     ret_stats->resent = meta->resent;
     ret_stats->quarantined = meta->quarantined;
     ret_stats->disk_bytes = s->used_bytes;
-    ret_stats->offset_us = s->clock.offset_us;
-    ret_stats->offset_error_us = s->clock.error_us;
+    ret_stats->offset_us = s->clock.last.offset_us;
+    ret_stats->offset_error_us = s->clock.last.error_us;
 }

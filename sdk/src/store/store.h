@@ -162,11 +162,20 @@ void wdi_store_rewind(wdi_store *s, const uint8_t stream[WIRE_ID_BYTES], uint64_
 WADI_NODISCARD wadi_err wdi_store_drop(wdi_store *s, const uint8_t stream[WIRE_ID_BYTES], uint64_t first,
                                        uint64_t last, wadi_drop reason);
 
+/* The wall clock of the run's start, as the wall clock has it now: of a step by more than a second it takes
+ * note, for the latest belief of a run is what a later boot's can be compared with. A transaction only then.
+ */
+WADI_NODISCARD wadi_err wdi_store_run_wall(wdi_store *s, int64_t wall_us);
+
 /* A measurement of `collector clock - boot clock` in the current run's boot, good to +-error_us (at least 1),
- * taken at boot clock at_us. Kept if better than the one in store, or if the two cannot both be true.
- * *ret_kept may be NULL. */
+ * taken at boot clock at_us. Kept if better than the one in store, as good as that one can still be, or if
+ * the two cannot both be true. *ret_kept may be NULL. */
 WADI_NODISCARD wadi_err wdi_store_clock_sample(wdi_store *s, int64_t offset_us, uint64_t error_us,
                                                uint64_t at_us, bool *ret_kept);
+
+/* Whether one is due before anything is sent: there is none of this boot, or only an old one. Any answer that
+ * carries times will do. now_us: base_boot_us(). */
+bool wdi_store_wants_clock(const wdi_store *s, uint64_t now_us);
 
 /* Small settings of other parts that must outlive a restart (Retry-After, TLS session …), at most 2 KB each.
  * get: *ret_n 0 when there is none or it does not fit. n 0 deletes. */

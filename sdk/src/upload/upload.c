@@ -340,13 +340,16 @@ static wdi_batch_want batch_want(const wdi_upload *u) {
 }
 
 /* Connected: the batch is made now, with the clocks of now. Numbers that their collector may have already are
- * shown to no other one, so with such a number the first thing to find out is who is there. */
+ * shown to no other one, so with such a number the first thing to find out is who is there. And what the time
+ * is, where that is not known: a batch that goes first gets times that are guessed, and all that comes after
+ * it in the stream can be no earlier. */
 static wadi_err exchange_begin(wdi_upload *u, uint64_t now_us) {
     static const uint8_t question[] = {0x08, 0x01}; /* a Batch of a version and nothing else */
     wdi_batch_want want = batch_want(u);
     u->unreachable = false;
     u->phase = PHASE_IDLE;
-    u->asking = u->collector[0] == '\0' && wdi_store_wants_home(u->store);
+    u->asking = u->collector[0] == '\0' &&
+                (wdi_store_wants_home(u->store) || wdi_store_wants_clock(u->store, base_boot_us()));
     wadi_err err = WADI_OK;
     if (u->asking)
         u->out = (wdi_batch_out){.body = question, .n = sizeof question};

@@ -59,6 +59,50 @@ static void test_timebase_when_the_offset_is_known_then_exact_whatever_the_wall_
     assert_int_equal(t.ceil_us, NOW);
 }
 
+/* Sent before it was made, or on its way for more than any device waits: the offset is of another time. */
+static void test_timebase_when_the_offset_cannot_be_true_then_estimated(void **state) {
+    (void)state;
+    static const struct {
+        int64_t wrong_us;
+        timebase_quality quality;
+    } cases[] = {
+        {0, TIMEBASE_EXACT},
+        {60000, TIMEBASE_EXACT}, /* within the error and 50 ms */
+        {80000, TIMEBASE_ESTIMATED},
+        {3650 * DAY, TIMEBASE_ESTIMATED},
+        {-10 * SECOND, TIMEBASE_EXACT}, /* a slow way here looks the same */
+        {-61 * SECOND, TIMEBASE_ESTIMATED},
+        {-3650 * DAY, TIMEBASE_ESTIMATED},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        memset(&boots, 0, sizeof boots);
+        batch_facts f = facts_make();
+        f.clock.has_offset = true;
+        f.clock.offset_us = NOW - 5000 * SECOND + cases[i].wrong_us;
+        f.clock.offset_error_us = 20000;
+        timebase_moment m = {.received_us = NOW, .arrived_us = NOW, .last_at_us = 4000 * SECOND};
+        timebase t = fix_at(&f, m);
+        assert_int_equal(t.quality, cases[i].quality);
+        if (t.quality == TIMEBASE_ESTIMATED)
+            assert_int_equal(t.basis_us, NOW - 4000 * SECOND);
+    }
+}
+
+/* Measured when the events were recorded, 10 days ago, and right for them: since then the two clocks drifted.
+ */
+static void test_timebase_when_drift_explains_the_offset_then_exact(void **state) {
+    (void)state;
+    batch_facts f = facts_make();
+    f.clock.boot_us += 10 * (uint64_t)DAY;
+    f.clock.has_offset = true;
+    f.clock.offset_us = NOW - 5000 * SECOND - 10 * DAY + 17 * SECOND;
+    assert_int_equal(fix(&f).quality, TIMEBASE_EXACT);
+    f.clock.offset_us = NOW - 5000 * SECOND - 10 * DAY + 170 * SECOND;
+    assert_int_equal(fix(&f).quality, TIMEBASE_ESTIMATED);
+    memset(f.run_boot_id, 3, sizeof f.run_boot_id); /* of an earlier boot: nothing to hold it against */
+    assert_int_equal(fix(&f).quality, TIMEBASE_EXACT);
+}
+
 static void test_timebase_when_sent_from_the_same_boot_then_by_the_least_transit(void **state) {
     (void)state;
     batch_facts f = facts_make();
@@ -127,6 +171,26 @@ static void test_timebase_when_no_clock_knew_the_time_then_bounded_by_neighbours
     assert_int_equal(t.error_us, 2 * DAY);
 }
 
+/* Ten years ahead when it recorded, and right now: what it believed then says nothing. The events keep their
+ * distances. */
+static void test_timebase_when_the_wall_clock_was_set_in_between_then_bounded(void **state) {
+    (void)state;
+    batch_facts f = facts_make();
+    timebase_moment m = {
+        .received_us = NOW, .arrived_us = NOW, .floor_us = NOW - 9 * DAY, .last_at_us = 100 * SECOND};
+    memset(f.run_boot_id, 3, sizeof f.run_boot_id);
+    f.clock.wall_us = NOW;
+    f.run_wall_us = NOW + 3650 * DAY;
+    assert_int_equal(fix_at(&f, m).quality, TIMEBASE_BOUNDED);
+    assert_int_equal(fix_at(&f, m).basis_us, NOW - 100 * SECOND);
+    f.run_wall_us = NOW - 1000 * DAY; /* or long before what the stream has */
+    assert_int_equal(fix_at(&f, m).quality, TIMEBASE_BOUNDED);
+    assert_int_equal(fix_at(&f, m).basis_us, NOW - 100 * SECOND);
+    f.run_wall_us = NOW - 60 * SECOND; /* it was a little ahead: no reason to doubt it */
+    assert_int_equal(fix_at(&f, m).quality, TIMEBASE_ESTIMATED);
+    assert_int_equal(fix_at(&f, m).basis_us, NOW - 100 * SECOND);
+}
+
 static void test_timebase_when_boots_have_no_id_then_they_are_not_taken_for_one(void **state) {
     (void)state;
     batch_facts f = facts_make();
@@ -171,6 +235,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_timebase_when_the_offset_is_known_then_exact_whatever_the_wall_says,
                                setup),
+        cmocka_unit_test_setup(test_timebase_when_the_offset_cannot_be_true_then_estimated, setup),
+        cmocka_unit_test_setup(test_timebase_when_drift_explains_the_offset_then_exact, setup),
         cmocka_unit_test_setup(test_timebase_when_sent_from_the_same_boot_then_by_the_least_transit, setup),
         cmocka_unit_test_setup(test_timebase_when_another_tenant_claims_the_boot_then_it_moves_nothing,
                                setup),
@@ -178,6 +244,7 @@ int main(void) {
         cmocka_unit_test_setup(
             test_timebase_when_an_earlier_boot_knew_the_time_then_corrected_by_the_skew_now, setup),
         cmocka_unit_test_setup(test_timebase_when_no_clock_knew_the_time_then_bounded_by_neighbours, setup),
+        cmocka_unit_test_setup(test_timebase_when_the_wall_clock_was_set_in_between_then_bounded, setup),
         cmocka_unit_test_setup(test_timebase_when_boots_have_no_id_then_they_are_not_taken_for_one, setup),
         cmocka_unit_test_setup(test_timebase_when_numbers_are_absurd_then_times_stay_within_bounds, setup),
     };

@@ -14,7 +14,7 @@ struct wdi_store {
     int64_t offset_us;
     uint64_t error_us;
     char home[WDI_COLLECTOR_BYTES_MAX];
-    bool home_of_stream, held, wants_home;
+    bool home_of_stream, held, wants_home, wants_clock;
     wadi_err sending_err, settle_err;
     unsigned sending_us; /* how long noting takes */
     char want_collector[WDI_COLLECTOR_BYTES_MAX];

@@ -184,6 +184,26 @@ static void test_question_when_nobody_says_who_then_nothing_is_sent(void **state
     scene_close(s);
 }
 
+/* What goes out before the time is known would get a time that is guessed. */
+static void test_step_when_the_time_is_not_known_then_asks_first(void **state) {
+    (void)state;
+    for (int told = 0; told <= 1; told++) {
+        scene *s = scene_open(100);
+        s->store.wants_clock = true;
+        sent(s, 0, 0);
+        assert_int_equal(line.last.n, QUESTION_BYTES);
+        wire_ack ack = ack_of(WIRE_STATUS_REFUSED);
+        if (told)
+            ack.received_us = ack.sent_us = (int64_t)base_boot_us() + INT64_C(1700000000000000);
+        answered(s, 400, &ack);
+        assert_int_equal(s->store.samples, told);
+        sent(s, 1, 100); /* a collector that does not tell is not asked again */
+        answered_ok(s, 100);
+        assert_int_equal(s->store.low, 101);
+        scene_close(s);
+    }
+}
+
 static void test_connection_when_it_is_new_then_asks_again(void **state) {
     (void)state;
     scene *s = scene_that_asks();
@@ -216,6 +236,7 @@ int main(void) {
         cmocka_unit_test(test_open_when_the_transport_fails_then_says_why),
         cmocka_unit_test(test_step_when_numbers_may_be_known_then_asks_first_who_is_there),
         cmocka_unit_test(test_question_when_nobody_says_who_then_nothing_is_sent),
+        cmocka_unit_test(test_step_when_the_time_is_not_known_then_asks_first),
         cmocka_unit_test(test_connection_when_it_is_new_then_asks_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
