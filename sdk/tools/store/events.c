@@ -92,7 +92,10 @@ const char *event_time(const event_entry *entry, int64_t *ret_us) {
     int64_t since_boot = (int64_t)(run->boot_us + entry->view.at_us);
     if (book_get(entry->book, &key, &data) && data.n == sizeof boot) {
         memcpy(&boot, data.data, sizeof boot);
-        return __builtin_add_overflow(boot.offset_us, since_boot, ret_us) ? NULL : "exact";
+        int64_t offset_us = 0;
+        uint64_t error_us = 0;
+        wdi_clock_at(&boot, (uint64_t)since_boot, &offset_us, &error_us);
+        return __builtin_add_overflow(offset_us, since_boot, ret_us) ? NULL : "exact";
     }
     if (run->wall_us < WALL_US_LEAST ||
         __builtin_add_overflow(run->wall_us, (int64_t)entry->view.at_us, ret_us))

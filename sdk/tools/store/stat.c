@@ -120,7 +120,7 @@ static void figures_show(const lane_figures *f) {
     else
         printf("  oldest event  none\n");
     if (f->has_clock)
-        printf("  clock         offset known to %" PRIu64 " us\n", f->clock.error_us);
+        printf("  clock         offset known to %" PRIu64 " us\n", f->clock.last.error_us);
     else
         printf("  clock         offset not known in the last boot\n");
     printf("  set aside     %" PRIu64 " damaged files in its life\n", meta->quarantined);
@@ -175,9 +175,9 @@ static void figures_json(json_t *object, const lane_figures *f) {
     (void)json_object_set_new(object, "oldest_seq", f->has_oldest ? number_of(f->oldest_seq) : json_null());
     (void)json_object_set_new(object, "oldest_time", f->has_time ? json_of_time(f->oldest_us) : json_null());
     (void)json_object_set_new(object, "clock_error_us",
-                              f->has_clock ? number_of(f->clock.error_us) : json_null());
+                              f->has_clock ? number_of(f->clock.last.error_us) : json_null());
     (void)json_object_set_new(object, "clock_offset_us",
-                              f->has_clock ? json_integer(f->clock.offset_us) : json_null());
+                              f->has_clock ? json_integer(f->clock.last.offset_us) : json_null());
 }
 
 static json_t *lane_json(lane *l) {
