@@ -4,7 +4,7 @@
 #   tests/bench/run.sh [case…]      without names: all that need no server
 #   WADI_BENCH_EVENTS=N             events of a collector case (default 4,000,000)
 #
-#   wire rows sdk.track             parts alone
+#   wire rows sdk.track sdk.store   parts alone; sdk.store through the ring into LMDB, synced
 #   collector.jsonl                 plain JSON Lines to files, 750,000 events a second offered over 64 connections
 #   collector.jsonl.max .jsonl.8    as many as are answered, over 64 connections and over 8
 #   collector.zstd .record .parquet other formats to files, as many as are answered, as all below
@@ -135,6 +135,7 @@ run_case() {
         rows) "$bench/encoder_bench" ;;
         rows.*) "$bench/encoder_bench" "${1#rows.}" ;;
         sdk.track) "$bench/sdk_track_bench" ;;
+        sdk.store) "$bench/sdk_store_bench" ;;
         collector.jsonl) load "$1" "$(files jsonl none)" --rate 750000 --events-dir "$work/events" ;;
         collector.jsonl.max) load "$1" "$(files jsonl none)" --events-dir "$work/events" ;;
         collector.jsonl.8) load "$1" "$(files jsonl none)" --connections 8 --events-dir "$work/events" ;;
@@ -156,5 +157,5 @@ run_case() {
 }
 
 [ -x "$bench/wire_bench" ] || die "build first: tests/run.sh"
-[ $# -gt 0 ] || set -- wire rows sdk.track collector.jsonl collector.jsonl.max collector.jsonl.8 collector.zstd
+[ $# -gt 0 ] || set -- wire rows sdk.track sdk.store collector.jsonl collector.jsonl.max collector.jsonl.8 collector.zstd
 for name in "$@"; do run_case "$name"; done

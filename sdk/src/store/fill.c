@@ -51,6 +51,24 @@ static wadi_err builder_flush(wdi_store *s) {
     return WADI_OK;
 }
 
+/* LMDB gives a chunk whole pages, with a header in front. So a chunk that is nearly full ends where its last
+ * page does, and wastes nothing of it. */
+#define PAGE_BYTES 4096u
+#define PAGE_HEADER 16u
+#define NEARLY(max) ((max) - (max) / 8)
+
+static bool builder_is_full(const wdi_builder *b, size_t n) {
+    const wdi_chunk_head *head = &b->head;
+    size_t bytes = wdi_chunk_bytes(head) + PAGE_HEADER;
+    size_t payload = wire_frame_size(n) + n;
+    if (head->count == 0)
+        return false;
+    if (head->count == b->table_max || head->payload_bytes + payload > b->payload_max)
+        return true;
+    bool nearly = head->count >= NEARLY(b->table_max) || head->payload_bytes >= NEARLY(b->payload_max);
+    return nearly && (bytes - 1) / PAGE_BYTES != (bytes + sizeof *b->table + payload - 1) / PAGE_BYTES;
+}
+
 static void builder_put(wdi_store *s, const uint8_t *event, size_t n, const wdi_chunk_entry *e) {
     wdi_builder *b = &s->builder;
     uint8_t *at = b->payload + b->head.payload_bytes;
@@ -114,8 +132,7 @@ wadi_err wdi_store_put_event(wdi_store *s, const uint8_t *event, size_t n, uint3
     if (s->txn == NULL || n == 0 || n > WIRE_EVENT_BYTES_MAX || (unsigned)priority >= WDI_PRIORITIES ||
         ring_end < meta->ring_pos)
         return WADI_ERR_INVALID;
-    if (b->head.count > 0 &&
-        (b->head.count == b->table_max || b->head.payload_bytes + n + 8 > b->payload_max)) {
+    if (builder_is_full(b, n)) {
         wadi_err err = builder_flush(s);
         if (err != WADI_OK)
             return pages_note(s, err);

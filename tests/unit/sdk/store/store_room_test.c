@@ -138,6 +138,27 @@ static void test_room_that_settling_made_is_there_after_a_touch(void **state) {
     rig_free(r);
 }
 
+/* What a thousand events a commit cost, beyond their own bytes, when they are as large as one of six
+ * properties. */
+static void test_events_take_little_more_than_their_own_bytes(void **state) {
+    (void)state;
+    const size_t padding = 48, commits = 40;
+    uint8_t event[RIG_EVENT_MAX];
+    rig *r = rig_new(16 << 20, 1);
+    uint64_t own = 0, before = rig_stats(r).disk_bytes;
+    for (size_t i = 0; i < commits; i++) {
+        assert_int_equal(wdi_store_begin(r->store), WADI_OK);
+        for (size_t k = 0; k < 1000; k++) {
+            own += rig_event(r->serial, padding, WADI_NORMAL, event);
+            assert_int_equal(rig_put(r, padding, WADI_NORMAL, NULL), WADI_OK);
+        }
+        assert_int_equal(wdi_store_commit(r->store, r->ring_pos), WADI_OK);
+    }
+    assert_in_range(own / commits / 1000, 56, 62);
+    assert_true((rig_stats(r).disk_bytes - before) * 10 <= own * 13);
+    rig_free(r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clock_of_another_boot_is_not_reported),
@@ -145,6 +166,7 @@ int main(void) {
         cmocka_unit_test(test_contexts_go_with_the_events_that_the_quota_drops),
         cmocka_unit_test(test_settling_takes_the_contexts_along),
         cmocka_unit_test(test_runs_of_tombstones_keep_no_contexts),
+        cmocka_unit_test(test_events_take_little_more_than_their_own_bytes),
         cmocka_unit_test(test_room_that_settling_made_is_there_after_a_touch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
