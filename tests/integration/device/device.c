@@ -56,6 +56,7 @@ static void command_set(device *d, char **words) {
         {"ca_file", &d->opt.ca_file, NULL, NULL},
         {"flush_ms", NULL, &d->opt.flush_ms, NULL},
         {"ring_bytes", NULL, &d->opt.ring_bytes, NULL},
+        {"retry_min_ms", NULL, &d->opt.retry_min_ms, NULL},
         {"retry_max_ms", NULL, &d->opt.retry_max_ms, NULL},
         {"max_age_s", NULL, &d->opt.max_age_s, NULL},
         {"disk_bytes_max", NULL, NULL, &d->opt.disk_bytes_max},

@@ -14,8 +14,9 @@ import rig  # noqa: E402
 from device import NOWHERE, REASONS, Device  # noqa: E402
 from fake_collector import REFUSED, TOO_LARGE, FakeCollector, ack  # noqa: E402
 from fake_collector import close as hang_up  # noqa: E402
+from relay import Relay  # noqa: E402
 
-CRITICAL = 3  # the last that a quota drops
+HIGH = 2
 SMALL = {"disk_bytes_max": 1 << 20, "ring_bytes": 64 << 10, "flush_ms": 50}
 TABLE_BEHIND = 100  # an entry of a chunk's table stands so far before the first event's text
 
@@ -45,11 +46,13 @@ def flip(path, at):
 
 
 def marked_chunk(device, store, size):
-    """Records events whose text is longer than all before. Where the first one's lies, on disk for the first time."""
-    device.open()
-    device.record(50, size, CRITICAL)
+    """Records a chunk of events whose text is longer than all before. Where the first one's lies, on disk for the
+    first time."""
+    device.open(flush_ms=2000)  # one transaction, and so one chunk
+    device.record(20, size, HIGH)
     check("a wait", device.wait(), "ok")
     device.close()
+    device.set(flush_ms=SMALL["flush_ms"])
     return store_of(store).read_bytes().index(b"x" * size)
 
 
@@ -71,7 +74,7 @@ def aged(device, _store):
 def crowded(device, _store):
     """More than fits."""
     device.open()
-    for priority in (0, 1, 2):
+    for priority in (0, 1, HIGH):
         device.record(2000, 400, priority)
     check("a wait", device.wait(), "ok")
     device.close()
@@ -106,6 +109,23 @@ def turned_away(status, code):
             device.close()
 
     return end
+
+
+def unanswered(work, collector, name, seed):
+    """Of a device whose quota acts all the while, and which often does not hear what became of a batch."""
+    relay = Relay(int(collector.port_file.read_text()), seed, lost_per_mille=150)
+    with Device(work.dir / f"{name}.log", dir=work.dir / name, **SMALL) as device:
+        device.open(endpoint=relay.endpoint, ca_file=collector.work / "server.pem", retry_min_ms=1, retry_max_ms=50)
+        for _ in range(8):
+            device.record(2000, 400, 1)
+            device.record(500, 400)
+        device.close()
+        relay.close()
+        installation, stats = deliver(device, collector)
+    print(name, relay.cuts, "cuts", {key: stats[key] for key in ("assigned", "acked")}, reasons(stats), flush=True)
+    check("answers were lost", relay.cuts > 2, True)
+    check("the quota acted", stats["dropped"][1] > 0, True)
+    return installation, stats
 
 
 # ---- three accounts ------------------------------------------------------------------------------
@@ -182,10 +202,12 @@ def account(work, collector, name):
 
 
 def main():
+    seed = rig.arguments().seed
     with rig.Work() as work:
         collector, _ = work.parts(0)
         collector.start()
         accounts = dict(account(work, collector, name) for name in ENDS)
+        accounts.update([unanswered(work, collector, "unanswered", seed)])
         total = collections.Counter()
         for stats in accounts.values():
             total.update({"acked": stats["acked"], **reasons(stats)})
