@@ -184,7 +184,7 @@ static wadi_err bad_events_drop(const lane *l, wdi_store *store) {
 /* As large as it is: an open preallocates to the limit that its application gives. */
 static wadi_err store_repair(const store_dir *dir, const lane *l, const char *quarantine) {
     struct stat st;
-    const wdi_diag diag = {diag_show, (void *)(uintptr_t)l, WADI_DIAG_WARN};
+    const wdi_diag diag = {.fn = diag_show, .context = (void *)(uintptr_t)l, .level = WADI_DIAG_WARN};
     wdi_store *store = NULL;
     wdi_store_options opt = {.path = l->path, .quarantine_dir = quarantine, .diag = &diag};
     opt.disk_bytes_max = DISK_BYTES_LEAST;

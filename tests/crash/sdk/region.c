@@ -203,12 +203,12 @@ static const wdi_transport_ops region_transport = {
 };
 
 wadi_err __real_wdi_upload_open(const wadi_options *opt, const wdi_transport_ops *transport, wdi_store *store,
-                                wdi_upload **ret_u);
+                                const wdi_diag *diag, wdi_upload **ret_u);
 wadi_err __wrap_wdi_upload_open(const wadi_options *opt, const wdi_transport_ops *transport, wdi_store *store,
-                                wdi_upload **ret_u);
+                                const wdi_diag *diag, wdi_upload **ret_u);
 
 wadi_err __wrap_wdi_upload_open(const wadi_options *opt, const wdi_transport_ops *transport, wdi_store *store,
-                                wdi_upload **ret_u) {
+                                const wdi_diag *diag, wdi_upload **ret_u) {
     (void)transport;
-    return __real_wdi_upload_open(opt, &region_transport, store, ret_u);
+    return __real_wdi_upload_open(opt, &region_transport, store, diag, ret_u);
 }
