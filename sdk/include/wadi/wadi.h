@@ -25,6 +25,9 @@
  * Durability has levels. When wadi_track returns WADI_OK the kernel has the event: it survives the end
  * of the process by any means. It survives a power cut once it is on disk (WADI_DISK), at the latest
  * options.flush_ms after the call. It is safe for good once the collector has acknowledged it (WADI_ACKED).
+ * No call waits for another one. But a thread that the system does not run while it is inside wadi_track
+ * keeps what is recorded behind it from the disk until it goes on; at most a ring full, then calls answer
+ * WADI_ERR_FULL.
  *
  * Strings are UTF-8, terminated; they are copied before a call returns. No function prints, raises a
  * signal, installs a handler, or calls back into the application except `diag`, from the background thread.
