@@ -43,6 +43,7 @@ wadi_err wdi_err_of_errno(int error) {
     case EMFILE:
     case ENFILE:
     case ENOMEM:
+    case EINTR: /* says nothing about the disk */
         return WADI_ERR_SYSTEM;
     default:
         return WADI_ERR_IO;

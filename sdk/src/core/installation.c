@@ -27,6 +27,18 @@ typedef enum installation_state {
     INSTALLATION_DAMAGED,
 } installation_state;
 
+/* Up to the end of the file: a read may stop before. */
+static ssize_t read_all(int fd, void *out, size_t n) {
+    uint8_t *at = out;
+    ssize_t got = 1;
+    while (n > 0 && got > 0) {
+        got = read(fd, at, n);
+        at += got > 0 ? got : 0;
+        n -= got > 0 ? (size_t)got : 0;
+    }
+    return got < 0 ? got : at - (uint8_t *)out;
+}
+
 /* ---- the machine -------------------------------------------------------------------------------- */
 
 static int hex_digit(char c) {
@@ -61,7 +73,7 @@ static bool machine_id_read(const char *path, uint8_t ret_id[WDI_INSTALLATION_BY
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false;
-    ssize_t n = read(fd, text, sizeof text);
+    ssize_t n = read_all(fd, text, sizeof text);
     close(fd);
     return n > 0 && machine_id_parse(text, (size_t)n, ret_id);
 }
@@ -83,7 +95,7 @@ static wadi_err file_read(int root_fd, installation_file *ret_file, installation
     *ret_state = INSTALLATION_ABSENT;
     if (fd < 0)
         return errno == ENOENT ? WADI_OK : wdi_err_of_errno(errno);
-    ssize_t n = read(fd, ret_file, sizeof *ret_file);
+    ssize_t n = read_all(fd, ret_file, sizeof *ret_file);
     wadi_err err = n < 0 ? wdi_err_of_errno(errno) : WADI_OK;
     close(fd);
     bool good =

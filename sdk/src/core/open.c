@@ -1,5 +1,6 @@
 #include "sdk/src/core/handle.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "sdk/src/base/clock.h"
+#include "sdk/src/core/error.h"
 #include "sdk/src/core/fork.h"
 
 #define THREAD_STACK_BYTES (256u * 1024u)
@@ -46,7 +48,7 @@ static wadi_err lane_begin(wadi *w) {
     if (err == WADI_OK)
         err = run_begin(w);
     if (err == WADI_OK && fsync(w->lane.dir_fd) != 0) /* the names of new files */
-        err = WADI_ERR_IO;
+        err = wdi_err_of_errno(errno);
     return err;
 }
 

@@ -27,6 +27,7 @@ static wadi_err err_of(int code) {
         return WADI_ERR_PERMISSION;
     case EMFILE:
     case ENFILE:
+    case EINTR: /* says nothing about the disk */
         return WADI_ERR_SYSTEM;
     case ENOMEM:
         return WADI_ERR_NO_MEMORY;

@@ -204,6 +204,9 @@ static wadi_err store_try(const wdi_store_options *opt, char why[WHY_BYTES], wdi
 wadi_err wdi_store_open(const wdi_store_options *opt, wdi_store **ret_store) {
     char why[WHY_BYTES];
     wadi_err err = store_try(opt, why, ret_store);
+    if (err ==
+        WADI_ERR_CORRUPT) /* seen twice: a read that went wrong once is no reason to part with anything */
+        err = store_try(opt, why, ret_store);
     for (unsigned i = 0; err == WADI_ERR_CORRUPT && i < 2; i++) {
         err = store_replace(opt, why, i == 0);
         if (err == WADI_OK)
