@@ -5,7 +5,6 @@
 #include "tests/crash/sdk/scene.h"
 #include "tests/sim/sim_random.h"
 
-#define TEXT_BYTES 900u
 #define BURST_MAX 60u
 #define WAIT_MS 200u
 #define NAP_US 1000u
@@ -33,27 +32,27 @@ static void installation_note(const char *id) {
         scene_changed(scene_now->n_rounds - 1);
 }
 
-static wadi *device_open(const device_plan *plan, bool aloud) {
-    wadi *w = NULL;
+wadi_err device_open(const device_plan *plan, bool aloud, wadi **ret_w) {
     char id[sizeof scene_now->installation];
     wadi_options opt = WADI_OPTIONS_INIT;
     opt.dir = plan->dir;
     opt.endpoint = "http://127.0.0.1:1";
-    opt.flush_ms = 10;
+    opt.flush_ms = plan->flush_ms != 0 ? plan->flush_ms : 10;
     opt.ring_bytes = 64 * 1024;
     opt.disk_bytes_max = plan->disk_bytes_max;
     opt.retry_min_ms = 1;
     opt.retry_max_ms = 4;
     opt.diag = aloud ? diag_print : NULL;
-    if (wadi_open(&opt, &w) != WADI_OK)
-        return NULL;
-    if (wadi_installation(w, id) == WADI_OK) {
+    wadi_err err = wadi_open(&opt, ret_w);
+    if (err != WADI_OK)
+        return err;
+    if (wadi_installation(*ret_w, id) == WADI_OK) {
         if (scene_now->installation[0] == '\0')
             installation_note(id);
         else if (memcmp(scene_now->installation, id, sizeof id) != 0)
             scene_wrong("another installation");
     }
-    return w;
+    return WADI_OK;
 }
 
 /* ---- a round
@@ -74,34 +73,48 @@ static void earlier_note(uint32_t round) {
         round_note(r, scene_now->rounds[r].returned, scene_now->rounds[r].returned);
 }
 
-static wadi_err event_record(device *d) {
-    static char text[TEXT_BYTES];
-    static const char *const names[] = {"page_view", "play", "stop", "search", "buy"};
-    static const wadi_priority priorities[] = {WADI_LOW, WADI_HIGH, WADI_CRITICAL};
+wadi_err device_record(wadi *w, uint32_t round, const device_event *what, wadi_ticket *ret_ticket) {
+    static char text[DEVICE_TEXT_BYTES];
+    const uint64_t index = scene_now->rounds[round].returned;
     memset(text, 'x', sizeof text);
-    const wadi_prop props[] = {
-        WADI_INT("round", d->round), WADI_INT("index", (int64_t)d->index),
-        WADI_BIN("text", text, sim_chance(&d->chance, 20) ? sim_below(&d->chance, sizeof text) : 8)};
+    const wadi_prop props[] = {WADI_INT("round", round), WADI_INT("index", (int64_t)index),
+                               WADI_BIN("text", text, what->text_bytes)};
     wadi_event ev = WADI_EVENT_INIT;
-    ev.name = names[sim_below(&d->chance, sizeof names / sizeof *names)];
+    ev.name = what->name;
     ev.props = props;
     ev.n_props = sizeof props / sizeof *props;
-    if (sim_chance(&d->chance, 10))
-        ev.priority = priorities[sim_below(&d->chance, 3)];
-    return wadi_track_ex(d->w, &ev, &d->ticket);
+    ev.priority = what->priority;
+    wadi_err err = wadi_track_ex(w, &ev, ret_ticket);
+    if (err != WADI_OK)
+        return err;
+    if (index == 0)
+        earlier_note(round);
+    round_note(round, index + 1, 0);
+    return WADI_OK;
 }
+
+static device_event event_choose(sim_random *chance) {
+    static const char *const names[] = {"page_view", "play", "stop", "search", "buy"};
+    static const wadi_priority priorities[] = {WADI_LOW, WADI_HIGH, WADI_CRITICAL};
+    device_event event = {.name = names[sim_below(chance, sizeof names / sizeof *names)], .text_bytes = 8};
+    if (sim_chance(chance, 20))
+        event.text_bytes = sim_below(chance, DEVICE_TEXT_BYTES);
+    if (sim_chance(chance, 10))
+        event.priority = priorities[sim_below(chance, 3)];
+    return event;
+}
+
+static uint64_t recorded(const device *d) { return scene_now->rounds[d->round].returned; }
 
 static void burst(device *d) {
     uint32_t n = 1 + sim_below(&d->chance, BURST_MAX);
-    for (uint32_t i = 0; i < n && d->index < d->plan->events_max; i++) {
-        wadi_err err = event_record(d);
+    for (uint32_t i = 0; i < n && recorded(d) < d->plan->events_max; i++) {
+        const device_event what = event_choose(&d->chance);
+        wadi_err err = device_record(d->w, d->round, &what, &d->ticket);
         if (err == WADI_ERR_FULL)
             break;
         if (err != WADI_OK)
             _exit(3);
-        if (d->index == 0)
-            earlier_note(d->round);
-        round_note(d->round, ++d->index, 0);
     }
 }
 
@@ -109,23 +122,22 @@ static void promise(device *d) {
     if (d->ticket == 0)
         return;
     if (wadi_wait(d->w, d->ticket, WADI_DISK, WAIT_MS) == WADI_OK)
-        round_note(d->round, d->index, d->index);
+        round_note(d->round, recorded(d), recorded(d));
 }
 
 static _Noreturn void device_close(device *d) {
     wadi_err err = wadi_close(d->w, WAIT_MS);
     if (err == WADI_OK)
-        round_note(d->round, d->index, d->index);
+        round_note(d->round, recorded(d), recorded(d));
     _exit(err == WADI_OK || err == WADI_ERR_TIMEOUT ? 0 : 3);
 }
 
 _Noreturn void device_main(const device_plan *plan) {
     device d = {.plan = plan, .round = scene_now->n_rounds - 1};
     d.chance.state = scene_now->seed * 1000003 + d.round;
-    d.w = device_open(plan, false);
-    if (d.w == NULL)
+    if (device_open(plan, false, &d.w) != WADI_OK)
         _exit(3);
-    while (d.index < plan->events_max) {
+    while (recorded(&d) < plan->events_max) {
         burst(&d);
         uint32_t what = sim_below(&d.chance, 100);
         if (what < 40)
@@ -208,8 +220,10 @@ static void ledger_check(const wadi_stats *s) {
 static bool all_deliver(const device_plan *plan) {
     wadi_err err = WADI_ERR_TIMEOUT;
     for (int i = 0; i < DELIVERIES_MAX && err == WADI_ERR_TIMEOUT; i++) {
-        wadi *w = device_open(plan, true);
-        err = w != NULL ? wadi_close(w, DELIVER_MS) : WADI_ERR_IO;
+        wadi *w = NULL;
+        err = device_open(plan, true, &w);
+        if (err == WADI_OK)
+            err = wadi_close(w, DELIVER_MS);
     }
     return err == WADI_OK;
 }
@@ -222,8 +236,8 @@ bool device_audit(const device_plan *plan) {
         earlier_note(scene_now->n_rounds);
     else
         scene_wrong("it does not open, or does not deliver");
-    wadi *w = device_open(plan, true); /* what is counted is in the store */
-    if (w == NULL || wadi_stats_get(w, &stats) != WADI_OK)
+    wadi *w = NULL; /* what is counted is in the store */
+    if (device_open(plan, true, &w) != WADI_OK || wadi_stats_get(w, &stats) != WADI_OK)
         scene_wrong("it does not open again");
     else
         ledger_check(&stats);

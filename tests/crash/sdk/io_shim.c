@@ -253,6 +253,7 @@ int __wrap_fcntl(int fd, int command, ...) {
 WRAP(void *, mmap, void *at, size_t n, int protection, int flags, int fd, off_t offset) {
     io_call call = {.kind = IO_MAP, .name = "mmap", .fd = fd, .at = (uint64_t)offset, .n = n};
     call.flags = (flags & MAP_SHARED) != 0 && (protection & PROT_WRITE) != 0;
+    call.placed = (flags & MAP_FIXED) != 0;
     if (!begin(&call))
         return MAP_FAILED;
     call.map = __real_mmap(at, n, protection, flags, fd, offset);

@@ -38,6 +38,7 @@ typedef struct io_call {
     const struct iovec *parts;
     uint64_t at, n; /* a write's place and size, a new size, a mapping's offset and size */
     void *map;      /* of a mapping */
+    bool placed;    /* a mapping over another one */
     uint64_t noted; /* the hook's own, between before and after */
     int64_t result; /* negative: failed with `error` */
     int error;

@@ -18,6 +18,7 @@ static struct {
     wdi_response response;
     uint8_t ack[512];
     sim_random chance;
+    ZSTD_DCtx *unpacker;
 } line;
 
 /* ---- what is in a batch
@@ -101,7 +102,11 @@ static wire_ack batch_answer(const uint8_t *body, size_t n) {
     return ack;
 }
 
-void region_init(uint64_t seed) { line.chance.state = seed; }
+void region_init(uint64_t seed) {
+    line.chance.state = seed;
+    if (line.unpacker == NULL)
+        line.unpacker = ZSTD_createDCtx();
+}
 
 /* ---- the transport
  * -------------------------------------------------------------------------------------------- */
@@ -133,7 +138,7 @@ static wdi_transport_state line_post(void *t, const wdi_request *request, uint64
     (void)now_us;
     line.state = WDI_TRANSPORT_FAILED;
     if (request->encoding != NULL) {
-        n = ZSTD_decompress(plain, sizeof plain, request->body, request->n);
+        n = ZSTD_decompressDCtx(line.unpacker, plain, sizeof plain, request->body, request->n);
         body = plain;
         if (ZSTD_isError(n)) {
             scene_wrong("a body that cannot be unpacked");

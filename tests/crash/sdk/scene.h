@@ -63,6 +63,7 @@ bool scene_branch(void);
 typedef struct device_plan {
     const char *dir;
     uint64_t disk_bytes_max;
+    uint32_t flush_ms;   /* 0: 10 */
     uint32_t events_max; /* of a round */
     bool stays;          /* at the end it waits for its death; else it may also close, and exits */
 } device_plan;
@@ -71,6 +72,18 @@ typedef struct device_plan {
 uint32_t scene_round_begin(void);
 /* The power is cut while the last round is on: what was not promised may be lost. A new boot. */
 void scene_power_cut(void);
+
+wadi_err device_open(const device_plan *plan, bool aloud, wadi **ret_w);
+
+#define DEVICE_TEXT_BYTES 900u
+typedef struct device_event {
+    const char *name;
+    uint32_t text_bytes; /* below DEVICE_TEXT_BYTES */
+    wadi_priority priority;
+} device_event;
+
+/* Records the round's next event, and notes it. */
+wadi_err device_record(wadi *w, uint32_t round, const device_event *what, wadi_ticket *ret_ticket);
 
 /* Opens the store of `plan` and records in the last round. Never returns. Exit status 0: it closed, or had no
  * more to do; 3: the disk said no, as it may when its power is gone. */
