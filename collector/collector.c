@@ -66,6 +66,7 @@ static bool journal_begin(collector *c) {
                            .commit_delay_us = config->journal.commit_delay_us,
                            .keep_us = config->journal.keep_us,
                            .keep_bytes = config->journal.keep_bytes,
+                           .unchecked = config->journal.check == CONFIG_FALSE,
                            .window_max_us = window_max_us(config),
                            .clock_step_max_us = config->clock.step_max_us,
                            .zmq = c->zmq,

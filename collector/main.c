@@ -5,14 +5,21 @@
 #include "cli.h"
 #include "collector/collector.h"
 #include "diag.h"
+#include "verify.h"
 
 #define STATUS_FENCED 78 /* as in sysexits.h: the configuration of one of the two is wrong */
 
 int main(int argc, char **argv) {
     struct collector_config config;
     int status;
-    if (cli_parse(argc, argv, WADI_COLLECTOR_VERSION, &config, &status) == CLI_EXIT)
+    enum cli_action action = cli_parse(argc, argv, WADI_COLLECTOR_VERSION, &config, &status);
+    if (action == CLI_EXIT)
         return status;
+    if (action == CLI_VERIFY_JOURNAL) {
+        status = (int)journal_verify(config.journal.dir, stdout);
+        config_free(&config);
+        return fflush(stdout) == 0 ? status : JOURNAL_UNKNOWN;
+    }
     diag_level_set((enum diag_level)config.log.level);
 
     /* Blocked before any thread starts, so that they all leave signals to this one. */

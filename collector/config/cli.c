@@ -9,25 +9,30 @@ enum { STATUS_DONE = 0, STATUS_UNUSABLE = 1, STATUS_USAGE = 2, OUTPUT_BYTES_MAX 
 
 struct arguments {
     const char *config_path;
-    bool check, print, reference, version, help;
+    bool check, print, verify_journal, reference, version, help;
 };
 
-static const char usage[] = "Usage: wadi-collector --config FILE [--check | --print-config]\n"
-                            "Receives events from devices and writes them, in order and once, to its sinks.\n"
-                            "\n"
-                            "  -c, --config FILE   the configuration, YAML\n"
-                            "      --check         says what is wrong with it, and leaves\n"
-                            "      --print-config  prints it with every default filled in, and leaves\n"
-                            "      --reference     prints the page of all settings, in Markdown\n"
-                            "      --version       prints the version\n"
-                            "  -h, --help          prints this\n";
+static const char usage[] =
+    "Usage: wadi-collector --config FILE [--check | --print-config | --verify-journal]\n"
+    "Receives events from devices and writes them, in order and once, to its sinks.\n"
+    "\n"
+    "  -c, --config FILE   the configuration, YAML\n"
+    "      --check         says what is wrong with it, and leaves\n"
+    "      --print-config  prints it with every default filled in, and leaves\n"
+    "      --verify-journal  reads all of the journal of a collector that does not run, "
+    "says what is damaged,\n"
+    "                      and leaves: 0 sound, 1 damaged, 2 it could not be found out\n"
+    "      --reference     prints the page of all settings, in Markdown\n"
+    "      --version       prints the version\n"
+    "  -h, --help          prints this\n";
 
 static bool arguments_read(int argc, char **argv, struct arguments *ret_arguments) {
-    enum { CHECK = 256, PRINT, REFERENCE, VERSION };
+    enum { CHECK = 256, PRINT, VERIFY_JOURNAL, REFERENCE, VERSION };
     static const struct option options[] = {
         {"config", required_argument, NULL, 'c'},
         {"check", no_argument, NULL, CHECK},
         {"print-config", no_argument, NULL, PRINT},
+        {"verify-journal", no_argument, NULL, VERIFY_JOURNAL},
         {"reference", no_argument, NULL, REFERENCE},
         {"version", no_argument, NULL, VERSION},
         {"help", no_argument, NULL, 'h'},
@@ -45,6 +50,9 @@ static bool arguments_read(int argc, char **argv, struct arguments *ret_argument
             break;
         case PRINT:
             ret_arguments->print = true;
+            break;
+        case VERIFY_JOURNAL:
+            ret_arguments->verify_journal = true;
             break;
         case REFERENCE:
             ret_arguments->reference = true;
@@ -120,7 +128,7 @@ enum cli_action cli_parse(int argc, char **argv, const char *version, struct col
     }
     CLEANUP(config_free) struct collector_config config = {0};
     if (config_load(arguments.config_path, stderr, &config) != CONFIG_OK) {
-        *ret_status = STATUS_UNUSABLE;
+        *ret_status = arguments.verify_journal ? STATUS_USAGE : STATUS_UNUSABLE;
         return CLI_EXIT;
     }
     if (arguments.check || arguments.print) {
@@ -131,5 +139,5 @@ enum cli_action cli_parse(int argc, char **argv, const char *version, struct col
     }
     *ret_config = config;
     config = (struct collector_config){0};
-    return CLI_RUN;
+    return arguments.verify_journal ? CLI_VERIFY_JOURNAL : CLI_RUN;
 }

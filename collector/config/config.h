@@ -169,6 +169,7 @@ struct collector_config {
         uint64_t commit_delay_us;
         uint64_t keep_us;
         uint64_t keep_bytes;
+        enum config_switch check;
     } journal;
     struct {
         uint64_t window_us;

@@ -13,6 +13,7 @@
 #include "ready.h"
 #include "sdk/src/base/clock.h"
 #include "sdk/src/base/random.h"
+#include "verify.h"
 
 /* Entries at the end whose CRC is checked at every opening: what the last commits before a crash wrote. */
 #define VERIFY_ENTRIES 64u
@@ -98,6 +99,8 @@ static bool parts_make(journal *j, const journal_options *opt) {
 
 static journal_err journal_begin(journal *j) {
     journal_err err = dir_lock(j->opt.dir, &j->dir_fd);
+    if (err == JOURNAL_OK && !j->opt.unchecked)
+        err = journal_pages_check(j->opt.dir);
     if (err == JOURNAL_OK)
         err = journal_db_open(j);
     if (err != JOURNAL_OK)

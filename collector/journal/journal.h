@@ -36,6 +36,7 @@ typedef struct journal_options {
     double high_watermark; /* share of max_bytes at which submissions are refused with 503 */
     uint64_t commit_delay_us;
     uint64_t keep_us, keep_bytes; /* kept past the sinks for comparing chains, whichever ends first */
+    bool unchecked;               /* at the start: LMDB maps the file, whatever is in it */
     int64_t window_max_us;        /* largest window of all sinks: ticks are needed that long */
     uint64_t clock_step_max_us;
     void *zmq;        /* the process's ZeroMQ context */

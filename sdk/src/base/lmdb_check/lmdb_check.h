@@ -122,5 +122,8 @@ typedef struct lmdb_check_sweep {
 lmdb_check_result lmdb_check_salvage(int fd, const lmdb_check_limits *limits, const char *name,
                                      size_t value_max, lmdb_check_visit visit, void *context,
                                      lmdb_check_sweep *ret_sweep);
+/* The same without what nothing leads to: of a file that is good. */
+lmdb_check_result lmdb_check_read(int fd, const lmdb_check_limits *limits, const char *name, size_t value_max,
+                                  lmdb_check_visit visit, void *context, lmdb_check_sweep *ret_sweep);
 
 #endif

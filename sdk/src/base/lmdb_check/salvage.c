@@ -7,7 +7,7 @@ typedef struct salvage {
     walk walk;
     uint8_t *page;
     uint8_t *value;
-    size_t value_max;
+    size_t value_cap, value_max;
     lmdb_check_visit visit;
     void *context;
     const char *name; /* of the database that is looked for, in the unnamed one */
@@ -15,6 +15,19 @@ typedef struct salvage {
     db_record db;
     lmdb_check_sweep sweep;
 } salvage;
+
+/* Large values are rare, and most are far smaller than the largest that may be. */
+static bool value_room(salvage *s, size_t n) {
+    if (n <= s->value_cap)
+        return true;
+    free(s->value);
+    s->value_cap = 0;
+    s->value = malloc(n);
+    if (s->value == NULL)
+        return false;
+    s->value_cap = n;
+    return true;
+}
 
 /* The node's value has been looked at, or does not lie in pages of its own. */
 static lmdb_check_reason node_show(salvage *s, const page_node *node, uint64_t page, bool reached) {
@@ -25,6 +38,8 @@ static lmdb_check_reason node_show(salvage *s, const page_node *node, uint64_t p
             s->sweep.entries_bad++;
             return LMDB_CHECK_NONE_FAULT;
         }
+        if (!value_room(s, node->value_n))
+            return LMDB_CHECK_MEMORY_FAULT;
         lmdb_check_reason reason =
             lmdb_file_read(file, node->page * file->page_bytes + PAGE_HEAD_BYTES, s->value, node->value_n);
         if (reason != LMDB_CHECK_NONE_FAULT)
@@ -120,31 +135,43 @@ static lmdb_check_reason strays_show(salvage *s) {
     return reason;
 }
 
-lmdb_check_result lmdb_check_salvage(int fd, const lmdb_check_limits *limits, const char *name,
-                                     size_t value_max, lmdb_check_visit visit, void *context,
-                                     lmdb_check_sweep *ret_sweep) {
+static lmdb_check_result sweep_make(int fd, const lmdb_check_limits *limits, salvage *s, bool strays) {
     lmdb_file file;
-    salvage s = {.value_max = value_max, .visit = visit, .context = context, .name = name};
     lmdb_check_reason reason = lmdb_file_open_damaged(fd, limits, &file);
     if (reason != LMDB_CHECK_NONE_FAULT)
         goto done;
-    s.page = malloc(file.page_bytes);
-    s.value = malloc(value_max > 0 ? value_max : 1);
-    if (s.page == NULL || s.value == NULL)
+    s->page = malloc(file.page_bytes);
+    if (s->page == NULL)
         reason = LMDB_CHECK_MEMORY_FAULT;
     if (reason == LMDB_CHECK_NONE_FAULT)
-        reason = lmdb_walk_init(&s.walk, &file, true);
+        reason = lmdb_walk_init(&s->walk, &file, true);
     if (reason == LMDB_CHECK_NONE_FAULT)
-        reason = trees_show(&s);
-    if (reason == LMDB_CHECK_NONE_FAULT)
-        reason = strays_show(&s);
-    s.sweep.pages_bad = s.walk.bad;
-    s.sweep.doubtful = file.doubtful;
+        reason = trees_show(s);
+    if (reason == LMDB_CHECK_NONE_FAULT && strays)
+        reason = strays_show(s);
+    s->sweep.pages_bad = s->walk.bad;
+    s->sweep.doubtful = file.doubtful;
 done:
-    lmdb_walk_fini(&s.walk);
-    free(s.page);
-    free(s.value);
-    *ret_sweep = s.sweep;
+    lmdb_walk_fini(&s->walk);
+    free(s->page);
+    free(s->value);
     lmdb_check_result result = lmdb_check_result_of(reason);
     return result == LMDB_CHECK_DAMAGED || result == LMDB_CHECK_EMPTY ? LMDB_CHECK_GOOD : result;
+}
+
+lmdb_check_result lmdb_check_salvage(int fd, const lmdb_check_limits *limits, const char *name,
+                                     size_t value_max, lmdb_check_visit visit, void *context,
+                                     lmdb_check_sweep *ret_sweep) {
+    salvage s = {.value_max = value_max, .visit = visit, .context = context, .name = name};
+    lmdb_check_result result = sweep_make(fd, limits, &s, true);
+    *ret_sweep = s.sweep;
+    return result;
+}
+
+lmdb_check_result lmdb_check_read(int fd, const lmdb_check_limits *limits, const char *name, size_t value_max,
+                                  lmdb_check_visit visit, void *context, lmdb_check_sweep *ret_sweep) {
+    salvage s = {.value_max = value_max, .visit = visit, .context = context, .name = name};
+    lmdb_check_result result = sweep_make(fd, limits, &s, false);
+    *ret_sweep = s.sweep;
+    return result;
 }
