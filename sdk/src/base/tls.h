@@ -1,9 +1,11 @@
 /* TLS over a non-blocking socket, both ends: the only file that includes mbedTLS' TLS headers.
  *
  * TLS 1.3 preferred, 1.2 with ECDHE and AEAD allowed. Randomness from PSA only. A client always verifies
- * the server's chain and name. A server that asks for client certificates requires them, and then resumes no
- * sessions: a resumed handshake shows no certificate, so one revoked meanwhile would still be good. All other
- * servers hand out tickets (both versions; their keys live one day), which clients may keep in memory.
+ * the server's chain and name, and that no certificate has expired; not that it is valid already, for a
+ * device's clock may be years behind. A server that asks for client certificates requires them, and then
+ * resumes no sessions: a resumed handshake shows no certificate, so one revoked meanwhile would still be
+ * good. All other servers hand out tickets (both versions; their keys live one day), which clients may keep
+ * in memory.
  *
  * Blocks: only base_tls_new, for its files. Deadlines are the caller's.
  * Threads: a base_tls is shared, read-only after creation; a base_tls_conn belongs to one thread.

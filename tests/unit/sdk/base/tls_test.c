@@ -179,6 +179,21 @@ static void test_handshake_when_the_server_is_not_to_be_trusted_then_refused(voi
     client_refuses("ca.pem", "expired", "localhost", "expired");
 }
 
+/* A device whose clock was never set is behind every certificate. */
+static void test_handshake_when_the_certificate_is_not_valid_yet_then_taken(void **state) {
+    (void)state;
+    base_tls *client = tls_make(false, "ca.pem", NULL, false), *server = tls_make(true, NULL, "early", false);
+    pair p;
+    pair_open(&p, client, server, "localhost");
+    pair_shake(&p);
+    assert_int_equal(p.client_result, BASE_TLS_OK);
+    pair_close(&p);
+    base_tls_free(client);
+    base_tls_free(server);
+    client_refuses("other-ca.pem", "early", "localhost", "not correctly signed");
+    client_refuses("ca.pem", "early", "127.0.0.2", "Common Name");
+}
+
 /* With client_auth: what the server makes of a client's certificate. With TLS 1.3 the client hears of a
  * refusal only when it reads. */
 static base_tls_result server_judges(const char *client_identity, char *name, size_t cap) {
@@ -446,6 +461,7 @@ int main(void) {
         cmocka_unit_test(test_handshake_when_certificates_are_good_then_bytes_pass_both_ways),
         cmocka_unit_test(test_read_when_less_is_asked_than_a_record_holds_then_the_rest_is_pending),
         cmocka_unit_test(test_handshake_when_the_server_is_not_to_be_trusted_then_refused),
+        cmocka_unit_test(test_handshake_when_the_certificate_is_not_valid_yet_then_taken),
         cmocka_unit_test(test_handshake_when_a_client_certificate_is_required_then_only_a_good_one_serves),
         cmocka_unit_test(test_handshake_when_the_client_speaks_plain_http_then_peer_error),
         cmocka_unit_test(test_write_when_the_peer_is_gone_then_error_and_no_signal),
