@@ -148,10 +148,13 @@ typedef struct wadi_options {
 /* Opens a lane of the store, recovers what an earlier process left in it, and starts the background thread.
  * A lane is one handle's own corner of the directory, with a ring and a disk quota of its own: several
  * processes, and several handles of one, may use a directory at a time. A lane that nobody holds any more is
- * taken, with all that it owes, before a new one is made; lanes are never deleted.
- * Blocks for the disk, never for the network. WADI_ERR_BUSY: lanes_max lanes are held. A store that is full
- * of what no collector has had yet opens: until some is delivered, wadi_track, wadi_identify and
- * wadi_set_context answer WADI_ERR_FULL. On success the caller owns *ret_w and ends it with wadi_close. */
+ * taken, with all that it owes, before a new one is made; lanes are never deleted. A handle with an endpoint
+ * also delivers what lanes owe that nobody holds: it looks for them when it opens, and later when it is awake
+ * for another reason, at most once a minute, or once a second for wadi_flush; offline it tries again after
+ * one minute to sixteen. Blocks for the disk, never for the network. WADI_ERR_BUSY: lanes_max lanes are held.
+ * A store that is full of what no collector has had yet opens: until some is delivered, wadi_track,
+ * wadi_identify and wadi_set_context answer WADI_ERR_FULL. On success the caller owns *ret_w and ends it with
+ * wadi_close. */
 WADI_API WADI_NODISCARD wadi_err wadi_open(const wadi_options *opt, wadi **ret_w);
 
 /* Moves what is recorded to disk, uploads until everything is acknowledged or the time is over, and

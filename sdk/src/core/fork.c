@@ -108,6 +108,7 @@ void wdi_fork_give_way(wadi *w) {
  * being opened. */
 static void parent_leave(wadi *w) {
     if (!w->fork.torn) {
+        wdi_orphan_forget(&w->orphan);
         wdi_upload_forget(w->upload);
         wdi_store_forget(w->store);
         wdi_ring_close(&w->tracker.ring);

@@ -11,6 +11,7 @@
 #include "sdk/src/core/installation.h"
 #include "sdk/src/core/lane.h"
 #include "sdk/src/core/options.h"
+#include "sdk/src/core/orphan.h"
 #include "sdk/src/core/progress.h"
 #include "sdk/src/event/track.h"
 #include "sdk/src/upload/upload.h"
@@ -44,7 +45,8 @@ struct wadi {
 
     /* The background thread's own. */
     wdi_store *store;
-    wdi_upload *upload; /* NULL: record only */
+    wdi_upload *upload; /* NULL: record only, and other lanes are left alone */
+    wdi_orphan orphan;
     wdi_drain_stats drained;
     uint64_t ring_lost;
     uint64_t owed_ticket; /* as last reported */

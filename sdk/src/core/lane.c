@@ -12,6 +12,8 @@
 
 #define ROOT_LOCK_PAUSE_US 2000u
 #define ROOT_LOCK_TRIES_MAX 5000u /* ten seconds */
+#define BUSY_PAUSE_US 20000u
+#define BUSY_TRIES_MAX 3
 
 /* ---- files -------------------------------------------------------------------------------------- */
 
@@ -135,18 +137,45 @@ static wadi_err lane_open_in(wdi_lane *lane, int root_fd, uint32_t lanes_max) {
     return err;
 }
 
+/* All held: some of that may be for a moment, by somebody who looks for what is owed. */
+static wadi_err lane_open_patiently(wdi_lane *lane, int root_fd, uint32_t lanes_max) {
+    static const struct timespec pause = {.tv_nsec = BUSY_PAUSE_US * 1000};
+    wadi_err err = lane_open_in(lane, root_fd, lanes_max);
+    for (int i = 0; err == WADI_ERR_BUSY && i < BUSY_TRIES_MAX; i++) {
+        nanosleep(&pause, NULL);
+        err = lane_open_in(lane, root_fd, lanes_max);
+    }
+    return err;
+}
+
 wadi_err wdi_lane_open(wdi_lane *lane, const char *dir, uint32_t lanes_max) {
     int root_fd = -1;
     *lane = WDI_LANE_NONE;
     wadi_err err = dir_open(AT_FDCWD, dir, &root_fd);
     if (err == WADI_OK)
-        err = lane_open_in(lane, root_fd, lanes_max);
+        err = lane_open_patiently(lane, root_fd, lanes_max);
     if (err == WADI_OK && !paths_set(lane, dir))
         err = WADI_ERR_INVALID;
     dir_close(&root_fd);
     if (err != WADI_OK)
         wdi_lane_close(lane);
     return err;
+}
+
+wdi_lane_found wdi_lane_adopt(wdi_lane *lane, const wdi_lane *own, const char *dir, uint32_t number) {
+    bool taken = false;
+    *lane = WDI_LANE_NONE;
+    int lanes_fd = openat(own->dir_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (lanes_fd < 0)
+        return WDI_LANE_HELD;
+    wadi_err err = lane_take(lane, lanes_fd, number, false, &taken);
+    dir_close(&lanes_fd);
+    if (!taken)
+        return err == WADI_OK ? WDI_LANE_ABSENT : WDI_LANE_HELD;
+    if (paths_set(lane, dir))
+        return WDI_LANE_TAKEN;
+    wdi_lane_close(lane);
+    return WDI_LANE_HELD;
 }
 
 void wdi_lane_close(wdi_lane *lane) {

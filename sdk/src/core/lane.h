@@ -35,4 +35,14 @@ typedef struct wdi_lane {
 WADI_NODISCARD wadi_err wdi_lane_open(wdi_lane *lane, const char *dir, uint32_t lanes_max);
 void wdi_lane_close(wdi_lane *lane);
 
+typedef enum wdi_lane_found {
+    WDI_LANE_ABSENT, /* and with it all of higher numbers */
+    WDI_LANE_HELD,   /* or not to be had for another reason */
+    WDI_LANE_TAKEN,
+} wdi_lane_found;
+
+/* Takes lane `number` of the directory `dir`, in which `own` is held, if it is there and nobody's. Only after
+ * WDI_LANE_TAKEN is there something to close. */
+wdi_lane_found wdi_lane_adopt(wdi_lane *lane, const wdi_lane *own, const char *dir, uint32_t number);
+
 #endif

@@ -37,8 +37,7 @@ static wadi_err lane_begin(wadi *w) {
     wdi_store_options store = {.path = w->lane.store_path,
                                .quarantine_dir = w->lane.quarantine_dir,
                                .disk_bytes_max = o->disk_bytes_max,
-                               .max_age_us =
-                                   o->max_age_s == UINT32_MAX ? 0 : (uint64_t)o->max_age_s * 1000000,
+                               .max_age_us = wdi_options_max_age_us(o),
                                .diag = &w->diag,
                                .working = &w->fork.working};
     wdi_installation_id(&w->installation, store.installation);
@@ -138,6 +137,7 @@ static wadi_err handle_new(const wadi_options *opt, wadi **ret_w) {
     memset(w, 0, sizeof *w);
     w->wake_fd = -1;
     w->lane = WDI_LANE_NONE;
+    wdi_orphan_init(&w->orphan);
     wadi_err err = wdi_fork_init(&w->fork);
     if (err != WADI_OK)
         goto free_handle;

@@ -87,6 +87,10 @@ wadi_err wdi_options_init(wdi_options *options, const wadi_options *given, const
     return *ret_why != NULL ? WADI_ERR_INVALID : strings_copy(options);
 }
 
+uint64_t wdi_options_max_age_us(const wadi_options *values) {
+    return values->max_age_s == UINT32_MAX ? 0 : (uint64_t)values->max_age_s * 1000000;
+}
+
 void wdi_options_fini(wdi_options *options) {
     if (options->text != NULL && options->values.api_key != NULL)
         explicit_bzero(options->text + (options->values.api_key - options->text),

@@ -12,6 +12,8 @@ typedef struct wdi_options {
 /* WADI_ERR_INVALID: a range, or no dir. *ret_why says which option; a literal. */
 WADI_NODISCARD wadi_err wdi_options_init(wdi_options *options, const wadi_options *given,
                                          const char **ret_why);
+/* 0: events never become too old. */
+uint64_t wdi_options_max_age_us(const wadi_options *values);
 void wdi_options_fini(wdi_options *options); /* accepts a zeroed one; wipes, for the key in it */
 
 #endif

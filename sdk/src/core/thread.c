@@ -136,6 +136,22 @@ static void upload(pump *p) {
         store_failed(p, err);
 }
 
+/* Other lanes' events, with a connection of their own. */
+static void orphans(pump *p) {
+    wadi *w = p->w;
+    uint8_t installation[WDI_INSTALLATION_BYTES];
+    if (w->upload == NULL)
+        return;
+    wdi_installation_id(&w->installation, installation);
+    const wdi_orphan_host host = {.options = &w->options.values,
+                                  .lane = &w->lane,
+                                  .installation = installation,
+                                  .diag = &w->diag,
+                                  .working = &w->fork.working,
+                                  .offline = wdi_upload_offline(w->upload)};
+    wdi_orphan_step(&w->orphan, &host, p->now_us);
+}
+
 static bool ring_is_filling(const wadi *w) {
     return wdi_ring_used(&w->tracker.ring) > (w->tracker.ring.mask + 1) / 4;
 }
@@ -145,6 +161,7 @@ static bool drain_is_due(pump *p) {
     if (atomic_exchange(&w->flush_wanted, false)) {
         if (w->upload != NULL)
             wdi_upload_kick(w->upload, p->now_us);
+        wdi_orphan_flush(&w->orphan, p->now_us);
         return p->failed == WADI_OK || p->now_us >= p->drain_us;
     }
     return p->now_us >= p->drain_us || (p->failed == WADI_OK && !p->blocked && ring_is_filling(w));
@@ -157,6 +174,7 @@ static void work(pump *p, bool urgent) {
         drain(p);
     age(p);
     upload(p);
+    orphans(p);
     if (p->failed != WADI_ERR_CORRUPT) {
         wadi_err err = wdi_thread_report(p->w);
         if (err != WADI_OK)
@@ -243,13 +261,14 @@ static bool sleep_on_bell(pump *p, uint64_t upload_us) {
 }
 
 static bool pump_sleep(pump *p) {
-    struct pollfd fds[WDI_UPLOAD_POLLFDS_MAX + 1];
+    struct pollfd fds[2 * WDI_UPLOAD_POLLFDS_MAX + 1];
     size_t n = 0;
-    uint64_t upload_us = WDI_UPLOAD_NEVER;
+    uint64_t upload_us = wdi_orphan_deadline_us(&p->w->orphan);
     if (p->w->upload != NULL && p->failed != WADI_ERR_CORRUPT) {
         n = wdi_upload_pollfds(p->w->upload, fds, WDI_UPLOAD_POLLFDS_MAX);
-        upload_us = wdi_upload_deadline_us(p->w->upload);
+        upload_us = earlier(upload_us, wdi_upload_deadline_us(p->w->upload));
     }
+    n += wdi_orphan_pollfds(&p->w->orphan, fds + n, WDI_UPLOAD_POLLFDS_MAX);
     /* Nothing can be done about the ring: no bell, which a full one would ring all the time. */
     if (p->failed != WADI_OK || p->blocked) {
         poll_until(p, fds, (nfds_t)n, earlier(upload_us, p->drain_us));
@@ -327,6 +346,7 @@ void *wdi_thread_main(void *handle) {
     upload_last(&p);
     if (p.failed != WADI_ERR_CORRUPT)
         (void)!wdi_thread_report(w);
+    wdi_orphan_close(&w->orphan);
     pthread_mutex_unlock(&w->fork.working);
     return NULL;
 }

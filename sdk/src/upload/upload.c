@@ -280,12 +280,21 @@ static wadi_err verdict_apply(wdi_upload *u, wdi_verdict verdict, const wire_ack
     return WADI_OK;
 }
 
+/* Not so in a store that had no room for a run since the machine was started. */
+static bool run_is_of_this_boot(const wdi_upload *u) {
+    uint8_t boot_id[WIRE_ID_BYTES];
+    wire_run run;
+    base_boot_id(boot_id);
+    wdi_store_run(u->store, &run);
+    return memcmp(run.boot_id, boot_id, sizeof boot_id) == 0;
+}
+
 /* What any Ack tells, whatever came of the batch: the time, and whose streams these are. */
 static wadi_err ack_note(wdi_upload *u, wdi_verdict verdict, const wire_ack *ack, uint64_t back_boot_us) {
     int64_t offset_us = 0;
     uint64_t error_us = 0;
     wadi_err err = WADI_OK;
-    if (wdi_answer_clock(ack, u->left_boot_us, back_boot_us, &offset_us, &error_us))
+    if (wdi_answer_clock(ack, u->left_boot_us, back_boot_us, &offset_us, &error_us) && run_is_of_this_boot(u))
         err = wdi_store_clock_sample(u->store, offset_us, error_us, back_boot_us, NULL);
     if (err != WADI_OK || ack->collector[0] == '\0')
         return err;

@@ -79,9 +79,7 @@ wadi_err wdi_store_home(wdi_store *s, const char *collector, const uint8_t strea
 
 bool wdi_store_wants_home(const wdi_store *s) { return s->wants_home; }
 
-bool wdi_store_wants_clock(const wdi_store *s, uint64_t now_us) {
-    return s->wants_clock && now_us > 0;
-}
+bool wdi_store_wants_clock(const wdi_store *s, uint64_t now_us) { return s->wants_clock && now_us > 0; }
 
 wadi_err wdi_store_settle(wdi_store *s, const uint8_t stream[WIRE_ID_BYTES], uint64_t through) {
     if (s->settle_err != WADI_OK)
@@ -157,6 +155,12 @@ wadi_err wdi_store_note_get(wdi_store *s, wdi_store_note note, void *out, size_t
 wdi_moment wdi_store_moment(const wdi_store *s, uint64_t boot_us) {
     (void)boot_us;
     return s->moment;
+}
+
+void wdi_store_run(const wdi_store *s, wire_run *ret_run) {
+    (void)s;
+    *ret_run = (wire_run){.ordinal = 1};
+    base_boot_id(ret_run->boot_id);
 }
 
 uint64_t wdi_store_pending(const wdi_store *s) { return s->last + 1 - s->low; }

@@ -1,0 +1,461 @@
+/* Lanes whose process is gone for good: who delivers what they owe, and what it costs. The uploader's line is
+ * a region in this process (the linker's --wrap), which takes every batch and counts. */
+#include "tests/crash/store_events.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#include "sdk/src/base/clock.h"
+#include "sdk/src/store/store.h"
+#include "sdk/src/upload/upload.h"
+
+#define STREAMS_MAX 8
+#define BODY_BYTES_MAX (1u << 20)
+
+/* ---- the region --------------------------------------------------------------------------------------- */
+
+typedef struct line {
+    wdi_transport_state state;
+    wdi_response response;
+    uint8_t ack[512];
+} line;
+
+static struct {
+    atomic_bool away;
+    atomic_uint opens;
+    atomic_uint events; /* delivered, of all streams */
+    atomic_bool silent; /* no answer comes */
+    pthread_mutex_t lock;
+    size_t n_streams;
+    uint8_t streams[STREAMS_MAX][WIRE_ID_BYTES];
+    uint64_t next[STREAMS_MAX];
+} region = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static uint8_t boot; /* the last byte of the machine's boot id */
+
+static uint64_t *next_of(const uint8_t stream[WIRE_ID_BYTES]) {
+    for (size_t i = 0; i < region.n_streams; i++)
+        if (memcmp(region.streams[i], stream, WIRE_ID_BYTES) == 0)
+            return &region.next[i];
+    memcpy(region.streams[region.n_streams], stream, WIRE_ID_BYTES);
+    region.next[region.n_streams] = 1;
+    return &region.next[region.n_streams++];
+}
+
+static void batch_answer(const uint8_t *body, size_t n, wire_ack *ack) {
+    static wire_item items[WIRE_BATCH_NUMBERS_MAX];
+    static wire_dict dict;
+    static wire_batch b;
+    *ack = (wire_ack){.status = WIRE_STATUS_OK, .collector = "region"};
+    ack->received_us = ack->sent_us = base_wall_us();
+    if (n == 2 || wire_batch_scan(body, n, items, WIRE_BATCH_NUMBERS_MAX, &dict, &b) != WIRE_OK) {
+        ack->status = WIRE_STATUS_REFUSED; /* of the question who is there, for one */
+        return;
+    }
+    uint64_t *next = next_of(b.stream);
+    if (b.first_seq > *next) {
+        ack->status = WIRE_STATUS_REWIND;
+        ack->next_seq = *next;
+        return;
+    }
+    for (uint64_t seq = *next; seq <= b.last_seq; seq++)
+        region.events++;
+    if (b.last_seq >= *next)
+        *next = b.last_seq + 1;
+    ack->agreed_through = b.last_seq;
+    ack->next_seq = *next;
+}
+
+static wadi_err line_open(const wadi_options *opt, char *why, size_t why_size, void **ret_t) {
+    (void)opt;
+    snprintf(why, why_size, "-");
+    *ret_t = calloc(1, sizeof(line));
+    region.opens++;
+    return *ret_t != NULL ? WADI_OK : WADI_ERR_NO_MEMORY;
+}
+
+static void line_close(void *t) { free(t); }
+
+static wdi_transport_state line_connect(void *t, uint64_t now_us) {
+    line *l = t;
+    (void)now_us;
+    return l->state = region.away ? WDI_TRANSPORT_FAILED : WDI_TRANSPORT_READY;
+}
+
+static wdi_transport_state line_post(void *t, const wdi_request *request, uint64_t now_us) {
+    static uint8_t plain[BODY_BYTES_MAX];
+    line *l = t;
+    const uint8_t *body = request->body;
+    size_t n = request->n;
+    wire_ack ack;
+    (void)now_us;
+    l->state = WDI_TRANSPORT_EXCHANGING;
+    if (region.silent)
+        return l->state;
+    pthread_mutex_lock(&region.lock);
+    if (request->encoding != NULL) {
+        n = ZSTD_decompress(plain, sizeof plain, request->body, request->n);
+        body = plain;
+    }
+    batch_answer(body, n, &ack);
+    pthread_mutex_unlock(&region.lock);
+    l->response = (wdi_response){.status = ack.status == WIRE_STATUS_OK ? 200 : 409, .body = l->ack};
+    assert_int_equal(wire_ack_encode(&ack, l->ack, sizeof l->ack, &l->response.n), WIRE_OK);
+    return l->state = WDI_TRANSPORT_ANSWERED;
+}
+
+static wdi_transport_state line_step(void *t, uint64_t now_us) {
+    (void)now_us;
+    return ((line *)t)->state;
+}
+
+static void line_cancel(void *t) { ((line *)t)->state = WDI_TRANSPORT_CLOSED; }
+
+static size_t line_pollfds(const void *t, struct pollfd *ret_fds, size_t max) {
+    (void)t;
+    (void)ret_fds;
+    (void)max;
+    return 0;
+}
+
+static uint64_t line_deadline_us(const void *t) {
+    return ((const line *)t)->state == WDI_TRANSPORT_EXCHANGING ? WDI_TRANSPORT_NEVER : 0;
+}
+
+static const wdi_response *line_response(const void *t) { return &((const line *)t)->response; }
+
+static wdi_transport_failure line_failure(const void *t, const char **ret_text) {
+    (void)t;
+    *ret_text = "away";
+    return WDI_FAILURE_UNREACHABLE;
+}
+
+static const wdi_transport_ops region_transport = {.name = "region",
+                                                   .open = line_open,
+                                                   .close = line_close,
+                                                   .forget = line_close,
+                                                   .connect = line_connect,
+                                                   .post = line_post,
+                                                   .step = line_step,
+                                                   .cancel = line_cancel,
+                                                   .pollfds = line_pollfds,
+                                                   .deadline_us = line_deadline_us,
+                                                   .response = line_response,
+                                                   .failure = line_failure};
+
+wadi_err __real_wdi_upload_open(const wadi_options *opt, const wdi_transport_ops *transport, wdi_store *store,
+                                const wdi_diag *diag, wdi_upload **ret_u);
+wadi_err __wrap_wdi_upload_open(const wadi_options *opt, const wdi_transport_ops *transport, wdi_store *store,
+                                const wdi_diag *diag, wdi_upload **ret_u);
+void __wrap_base_boot_id(uint8_t ret_id[16]);
+
+wadi_err __wrap_wdi_upload_open(const wadi_options *opt, const wdi_transport_ops *transport, wdi_store *store,
+                                const wdi_diag *diag, wdi_upload **ret_u) {
+    (void)transport;
+    return __real_wdi_upload_open(opt, &region_transport, store, diag, ret_u);
+}
+
+void __wrap_base_boot_id(uint8_t ret_id[16]) {
+    memset(ret_id, 1, 16);
+    ret_id[15] = boot;
+}
+
+/* ---- the scene ---------------------------------------------------------------------------------------- */
+
+static void scene_begin(char dir[LANE_DIR_BYTES]) {
+    region.away = region.silent = false;
+    region.events = region.opens = 0;
+    region.n_streams = 0;
+    boot = 0;
+    lane_dir_make(dir);
+}
+
+static wadi *uploader_open(const char *dir) {
+    wadi *w = NULL;
+    wadi_options opt = WADI_OPTIONS_INIT;
+    opt.dir = dir;
+    opt.endpoint = "http://127.0.0.1:1";
+    opt.flush_ms = 10;
+    opt.ring_bytes = 64 << 10;
+    opt.disk_bytes_max = 2 << 20;
+    opt.retry_min_ms = 1;
+    opt.retry_max_ms = 4;
+    assert_int_equal(wadi_open(&opt, &w), WADI_OK);
+    return w;
+}
+
+/* A process that takes the first free lane, records, and is killed. */
+static void sibling_dies(const char *dir, uint64_t events) {
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        wadi *w = lane_open(dir, 3600000);
+        for (uint64_t i = 0; w != NULL && i < events; i++)
+            if (lane_track(w, 0, i, NULL) != WADI_OK)
+                _exit(1);
+        kill(getpid(), SIGKILL);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+}
+
+/* Lanes 1 … n, each with that many events; lane 0 is taken meanwhile, and free afterwards. */
+static void siblings_die(const char *dir, unsigned n, uint64_t events) {
+    wadi *holders[STREAMS_MAX];
+    int hold[2], ready[2];
+    char byte = 0;
+    holders[0] = lane_open(dir, 1000);
+    assert_int_equal(pipe2(hold, O_CLOEXEC) | pipe2(ready, O_CLOEXEC), 0);
+    for (unsigned i = 1; i <= n; i++) {
+        if (fork() == 0) {
+            close(hold[1]);
+            wadi *w = lane_open(dir, 3600000);
+            for (uint64_t k = 0; w != NULL && k < events; k++)
+                if (lane_track(w, 0, k, NULL) != WADI_OK)
+                    _exit(1);
+            (void)!write(ready[1], &byte, 1);
+            (void)!read(hold[0], &byte, 1);
+            kill(getpid(), SIGKILL);
+        }
+        assert_int_equal(read(ready[0], &byte, 1), 1);
+    }
+    close(hold[1]);
+    while (wait(NULL) > 0)
+        continue;
+    close(hold[0]);
+    close(ready[0]);
+    close(ready[1]);
+    assert_int_equal(wadi_close(holders[0], 1000), WADI_OK);
+}
+
+static void events_wait(unsigned n) {
+    const struct timespec pause = {.tv_nsec = 1000000};
+    uint64_t until_us = base_mono_us() + 20000000;
+    while (region.events < n) {
+        assert_true(base_mono_us() < until_us);
+        nanosleep(&pause, NULL);
+    }
+    assert_int_equal(region.events, n);
+}
+
+/* Nobody holds lane `number`, and it owes so much. */
+static void lane_owes(const char *dir, uint32_t number, uint64_t pending) {
+    char path[LANE_DIR_BYTES + 32];
+    wdi_store *store = NULL;
+    snprintf(path, sizeof path, "%s/lanes/%u/store.mdb", dir, number);
+    const wdi_store_options opt = {.path = path, .quarantine_dir = dir, .disk_bytes_max = 2 << 20};
+    assert_int_equal(wdi_store_open(&opt, &store), WADI_OK);
+    assert_int_equal(wdi_store_pending(store), pending);
+    wdi_store_close(store);
+}
+
+static void lane_free_wait(const char *dir, uint32_t number) {
+    const struct timespec pause = {.tv_nsec = 2000000};
+    uint64_t until_us = base_mono_us() + 20000000;
+    char path[LANE_DIR_BYTES + 32];
+    snprintf(path, sizeof path, "%s/lanes/%u/lock", dir, number);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        assert_true(base_mono_us() < until_us);
+        nanosleep(&pause, NULL);
+    }
+    close(fd);
+}
+
+/* The wake-ups of the one thread that libwadi has here. */
+static uint64_t wakeups(void) {
+    char path[64], text[64], name[32] = "";
+    uint64_t sum = 0;
+    DIR *d = opendir("/proc/self/task");
+    for (struct dirent *e = readdir(d); e != NULL; e = readdir(d)) {
+        snprintf(path, sizeof path, "/proc/self/task/%.20s/status", e->d_name);
+        FILE *f = e->d_name[0] != '.' ? fopen(path, "r") : NULL;
+        while (f != NULL && fgets(text, sizeof text, f) != NULL) {
+            unsigned long long n = 0;
+            if (sscanf(text, "Name: %31s", name) == 1)
+                continue;
+            if (strcmp(name, "wadi") == 0 && sscanf(text, "voluntary_ctxt_switches: %llu", &n) == 1)
+                sum += n;
+        }
+        if (f != NULL)
+            fclose(f);
+    }
+    closedir(d);
+    return sum;
+}
+
+static void quiet_wait(void) {
+    const struct timespec pause = {.tv_nsec = 250000000};
+    uint64_t until_us = base_mono_us() + 30000000, before = 0, now = 1;
+    while (before != now) {
+        assert_true(base_mono_us() < until_us);
+        before = wakeups();
+        nanosleep(&pause, NULL);
+        now = wakeups();
+    }
+}
+
+/* ---- tests -------------------------------------------------------------------------------------------- */
+
+static void test_open_delivers_what_dead_siblings_left(void **state) {
+    (void)state;
+    char dir[LANE_DIR_BYTES];
+    scene_begin(dir);
+    siblings_die(dir, 3, 30);
+    wadi *w = uploader_open(dir); /* in lane 0, which owes nothing */
+    events_wait(90);
+    assert_int_equal(lane_stats(w).acked, 0); /* not this lane's */
+    lane_free_wait(dir, 3);
+    assert_int_equal(wadi_close(w, 1000), WADI_OK);
+    assert_int_equal(region.n_streams, 3);
+    for (uint32_t lane = 1; lane <= 3; lane++)
+        lane_owes(dir, lane, 0);
+    lane_dir_remove(dir);
+}
+
+static void test_sibling_that_dies_later_is_seen_to_when_there_is_reason_to_wake(void **state) {
+    (void)state;
+    const struct timespec pause = {.tv_nsec = 1100000000};
+    char dir[LANE_DIR_BYTES];
+    scene_begin(dir);
+    wadi *w = uploader_open(dir);
+    quiet_wait();
+    sibling_dies(dir, 20);
+    nanosleep(&pause, NULL); /* that a flush may look again: WDI_ORPHAN_FLUSH_US */
+    assert_int_equal(region.events, 0);
+    assert_int_equal(wadi_flush(w), WADI_OK);
+    events_wait(20);
+    lane_free_wait(dir, 1);
+    wadi *adopter = lane_open(dir, 1000); /* the lane was let go of */
+    assert_int_equal(lane_stats(adopter).assigned, 20);
+    assert_int_equal(wadi_close(adopter, 1000), WADI_OK);
+    assert_int_equal(wadi_close(w, 1000), WADI_OK);
+    lane_owes(dir, 1, 0);
+    lane_dir_remove(dir);
+}
+
+/* Empty orphans and held lanes wake nobody, and are not opened again and again. */
+static void test_idle_process_with_empty_orphans_sleeps(void **state) {
+    (void)state;
+    const struct timespec pause = {.tv_nsec = 1100000000};
+    char dir[LANE_DIR_BYTES];
+    scene_begin(dir);
+    siblings_die(dir, 2, 0);
+    wadi *w = uploader_open(dir);
+    quiet_wait();
+    uint64_t before = wakeups();
+    nanosleep(&pause, NULL);
+    assert_int_equal(wakeups(), before);
+    assert_int_equal(wadi_flush(w), WADI_OK);
+    quiet_wait();
+    assert_int_equal(region.opens, 1); /* its own */
+    assert_int_equal(wadi_close(w, 1000), WADI_OK);
+    lane_dir_remove(dir);
+}
+
+static void test_offline_lane_is_left_to_others_and_delivered_later(void **state) {
+    (void)state;
+    const struct timespec pause = {.tv_nsec = 1100000000};
+    char dir[LANE_DIR_BYTES];
+    scene_begin(dir);
+    siblings_die(dir, 1, 25);
+    region.away = true;
+    wadi *w = uploader_open(dir);
+    while (region.opens < 2)
+        nanosleep(&pause, NULL);
+    lane_free_wait(dir, 1);
+    wadi *adopter = lane_open(dir, 1000);
+    assert_int_equal(lane_stats(adopter).pending, 25);
+    assert_int_equal(wadi_close(adopter, 1000), WADI_OK);
+    region.away = false;
+    assert_int_equal(wadi_flush(w), WADI_OK);
+    events_wait(25);
+    assert_int_equal(wadi_close(w, 1000), WADI_OK);
+    lane_owes(dir, 1, 0);
+    lane_dir_remove(dir);
+}
+
+static void test_close_amid_a_delivery_leaves_the_lane_as_it_was(void **state) {
+    (void)state;
+    const struct timespec pause = {.tv_nsec = 5000000};
+    char dir[LANE_DIR_BYTES];
+    scene_begin(dir);
+    siblings_die(dir, 1, 25);
+    region.silent = true;
+    wadi *w = uploader_open(dir);
+    while (region.opens < 2)
+        nanosleep(&pause, NULL);
+    assert_int_equal(wadi_close(w, 100), WADI_OK);
+    lane_owes(dir, 1, 25);
+    region.silent = false;
+    w = uploader_open(dir);
+    events_wait(25);
+    assert_int_equal(wadi_close(w, 1000), WADI_OK);
+    lane_dir_remove(dir);
+}
+
+static void test_orphan_of_an_earlier_boot_is_delivered(void **state) {
+    (void)state;
+    char dir[LANE_DIR_BYTES];
+    scene_begin(dir);
+    siblings_die(dir, 2, 30);
+    boot = 1;
+    wadi *w = uploader_open(dir);
+    events_wait(60);
+    assert_int_equal(wadi_close(w, 1000), WADI_OK);
+    lane_owes(dir, 1, 0);
+    lane_owes(dir, 2, 0);
+    lane_dir_remove(dir);
+}
+
+static void test_fork_amid_a_delivery_leaves_it_to_the_parent(void **state) {
+    (void)state;
+    const struct timespec pause = {.tv_nsec = 5000000};
+    char dir[LANE_DIR_BYTES];
+    int status = 0;
+    scene_begin(dir);
+    siblings_die(dir, 1, 25);
+    region.silent = true;
+    wadi *w = uploader_open(dir);
+    while (region.opens < 2)
+        nanosleep(&pause, NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        region.silent = false;
+        region.events = 0;
+        alarm(30);
+        int wrong = lane_track(w, 0, 0, NULL) != WADI_OK;
+        wrong += wadi_close(w, 10000) != WADI_OK; /* which delivers its one */
+        _exit(wrong + (region.events != 1));
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(wadi_close(w, 100), WADI_OK);
+    lane_owes(dir, 1, 25);
+    lane_dir_remove(dir);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_open_delivers_what_dead_siblings_left),
+        cmocka_unit_test(test_sibling_that_dies_later_is_seen_to_when_there_is_reason_to_wake),
+        cmocka_unit_test(test_idle_process_with_empty_orphans_sleeps),
+        cmocka_unit_test(test_offline_lane_is_left_to_others_and_delivered_later),
+        cmocka_unit_test(test_close_amid_a_delivery_leaves_the_lane_as_it_was),
+        cmocka_unit_test(test_orphan_of_an_earlier_boot_is_delivered),
+        cmocka_unit_test(test_fork_amid_a_delivery_leaves_it_to_the_parent),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
