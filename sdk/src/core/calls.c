@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sdk/src/base/clock.h"
+#include "sdk/src/core/signals.h"
 
 /* In a child the first call opens its lane, whichever it is. */
 static wadi_err handle_check(wadi *w) {
@@ -79,6 +80,12 @@ wadi_err wadi_installation(wadi *w, char ret_hex[33]) {
 }
 
 wadi_err wadi_reset_installation(wadi *w) {
+    wdi_signal_hold hold;
     wadi_err err = handle_check(w);
-    return err == WADI_OK ? wdi_installation_reset(&w->installation) : err;
+    if (err != WADI_OK)
+        return err;
+    wdi_signal_hold_begin(&hold);
+    err = wdi_installation_reset(&w->installation);
+    wdi_signal_hold_end(&hold);
+    return err;
 }

@@ -52,6 +52,7 @@ struct wadi {
     uint64_t owed_ticket; /* as last reported */
     uint64_t store_errors;
     wadi_err store_error; /* the last outcome */
+    bool gone;            /* the lane's files were deleted: what is stored ends with this process */
     bool begun;           /* the run; until then the tracker refuses, and the ring is an earlier run's */
     bool ring_started;    /* that ring is gone: nothing can be begun again */
 

@@ -178,6 +178,14 @@ wdi_lane_found wdi_lane_adopt(wdi_lane *lane, const wdi_lane *own, const char *d
     return WDI_LANE_HELD;
 }
 
+bool wdi_lane_gone(const wdi_lane *lane) {
+    static const char *const names[] = {"store.mdb", "ring"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (faccessat(lane->dir_fd, names[i], F_OK, 0) != 0 && errno == ENOENT)
+            return true;
+    return false;
+}
+
 void wdi_lane_close(wdi_lane *lane) {
     dir_close(&lane->dir_fd);
     wdi_lock_release(&lane->lock);

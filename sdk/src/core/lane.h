@@ -33,6 +33,8 @@ typedef struct wdi_lane {
  * initialisation, must stay where it is until closed, and on failure needs no close. WADI_ERR_BUSY: all of
  * them are held, by this process or others. */
 WADI_NODISCARD wadi_err wdi_lane_open(wdi_lane *lane, const char *dir, uint32_t lanes_max);
+/* Its files were deleted: those that are open go on, and end with the process. */
+bool wdi_lane_gone(const wdi_lane *lane);
 void wdi_lane_close(wdi_lane *lane);
 
 typedef enum wdi_lane_found {

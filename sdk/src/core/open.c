@@ -11,6 +11,7 @@
 #include "sdk/src/base/clock.h"
 #include "sdk/src/core/error.h"
 #include "sdk/src/core/fork.h"
+#include "sdk/src/core/signals.h"
 
 #define THREAD_STACK_BYTES (256u * 1024u)
 
@@ -89,6 +90,8 @@ static void handle_stop(wadi *w) {
 }
 
 wadi_err wdi_handle_start(wadi *w) {
+    wdi_signal_hold hold;
+    wdi_signal_hold_begin(&hold);
     wadi_err err = wdi_lane_open(&w->lane, w->options.values.dir, w->options.values.lanes_max);
     pthread_mutex_lock(&w->fork.working);
     if (err == WADI_OK)
@@ -106,6 +109,7 @@ wadi_err wdi_handle_start(wadi *w) {
         handle_stop(w);
     }
     pthread_mutex_unlock(&w->fork.working);
+    wdi_signal_hold_end(&hold);
     return err;
 }
 
@@ -204,8 +208,10 @@ wadi_err wadi_close(wadi *w, uint32_t timeout_ms) {
     atomic_store(&w->closing, true);
     wdi_thread_wake(w);
     pthread_join(w->thread, NULL);
-    bool left = w->upload != NULL && wdi_store_pending(w->store) > 0;
-    wadi_err err = left ? WADI_ERR_TIMEOUT : WADI_OK;
+    uint64_t left = wdi_store_pending(w->store);
+    wadi_err err = left > 0 && w->upload != NULL ? WADI_ERR_TIMEOUT : WADI_OK;
+    if (left > 0 && w->gone)
+        err = WADI_ERR_IO;
     if (!w->begun || !wdi_ring_empty(&w->tracker.ring))
         err = w->store_error != WADI_OK ? w->store_error : WADI_ERR_TIMEOUT;
     pthread_mutex_lock(&w->fork.working);

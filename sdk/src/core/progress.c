@@ -43,6 +43,15 @@ void wdi_progress_set(wdi_progress *p, uint64_t disk_pos, uint64_t owed_ticket,
     pthread_mutex_unlock(&p->lock);
 }
 
+void wdi_progress_gone(wdi_progress *p) {
+    pthread_mutex_lock(&p->lock);
+    p->gone = true;
+    p->stats.store_error = WADI_ERR_IO;
+    p->stats.store_errors++;
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->lock);
+}
+
 void wdi_progress_fail(wdi_progress *p, wadi_err err) {
     pthread_mutex_lock(&p->lock);
     p->failed = err;
@@ -60,8 +69,8 @@ static bool ticket_dropped(const wdi_progress *p, wadi_ticket ticket) {
 
 static wadi_err level_ask(const wdi_progress *p, wadi_ticket ticket, wadi_level level) {
     bool stored = ticket <= p->disk_pos;
-    if (level == WADI_DISK && stored)
-        return WADI_OK;
+    if (level == WADI_DISK && (stored || p->gone))
+        return p->gone ? WADI_ERR_IO : WADI_OK;
     if (level == WADI_ACKED && stored && ticket < p->owed_ticket)
         return ticket_dropped(p, ticket) ? WADI_ERR_DROPPED : WADI_OK;
     return p->failed != WADI_OK ? p->failed : WADI_ERR_TIMEOUT;

@@ -4,6 +4,7 @@
 #define WDI_CORE_PROGRESS_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "sdk/src/store/store.h"
@@ -14,6 +15,7 @@ typedef struct wdi_progress {
     uint64_t disk_pos;      /* tickets up to this one are on disk */
     uint64_t owed_ticket;   /* tickets below are settled */
     wadi_err failed;        /* nothing will be reached any more */
+    bool gone;              /* what is stored ends with the process: nothing is on disk */
     wdi_dropped_log dropped;
     wadi_stats stats; /* of store, ring and uploader */
 } wdi_progress;
@@ -24,6 +26,7 @@ void wdi_progress_fini(wdi_progress *p);
 /* The thread reports. The log is copied as far as it is new. */
 void wdi_progress_set(wdi_progress *p, uint64_t disk_pos, uint64_t owed_ticket,
                       const wdi_dropped_log *dropped, const wadi_stats *stats);
+void wdi_progress_gone(wdi_progress *p);
 void wdi_progress_fail(wdi_progress *p, wadi_err err);
 
 /* Whether the ticket has reached the level now. WADI_ERR_TIMEOUT: not yet. */

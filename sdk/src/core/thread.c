@@ -82,6 +82,18 @@ static wadi_err run_begin_late(wadi *w) {
     return err;
 }
 
+/* Uploads go on, since nothing else saves what there is. */
+static void lane_look(wadi *w) {
+    if (!w->gone && wdi_lane_gone(&w->lane)) {
+        wdi_diagf(&w->diag, WADI_DIAG_ERROR,
+                  "the store's files were deleted: what is not delivered is lost when this handle is closed");
+        w->gone = true;
+        w->store_errors++;
+        wdi_progress_gone(&w->progress);
+    }
+    w->store_error = w->gone ? WADI_ERR_IO : WADI_OK;
+}
+
 static void drain(pump *p) {
     wadi *w = p->w;
     wadi_err err = w->begun ? WADI_OK : run_begin_late(w);
@@ -102,7 +114,8 @@ static void drain(pump *p) {
     }
     if (p->failed != WADI_OK)
         wdi_diagf(&w->diag, WADI_DIAG_WARN, "store: works again");
-    p->failed = w->store_error = WADI_OK;
+    p->failed = WADI_OK;
+    lane_look(w);
     p->drain_us = p->now_us + (p->blocked ? BLOCKED_US : flush_us);
 }
 

@@ -17,10 +17,12 @@ class Ended(Exception):
 class Device:
     """A process. What it says to people goes to `log`."""
 
-    def __init__(self, log, **options):
+    def __init__(self, log, unprivileged=False, **options):
         self.log = pathlib.Path(log)
+        user = {"user": 65534, "group": 65534, "extra_groups": []} if unprivileged else {}
         with open(self.log, "ab") as err:
-            self.process = subprocess.Popen([PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err, text=True)
+            self.process = subprocess.Popen([PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err, text=True,
+                                            **user)
         self.set(**options)
 
     def __enter__(self):
