@@ -57,14 +57,14 @@ def memory(work, name, megabytes):
 class Disk:
     """A file system whose power can be cut."""
 
-    def __init__(self, work, kind):
+    def __init__(self, work, kind, name="disk"):
         rig.needs("mkfs." + kind)
-        image = work.dir / "image"
+        image = work.dir / f"{name}.image"
         with open(image, "wb") as out:
             out.truncate(IMAGE_BYTES)
         sbin(*MAKE[kind], image)
         self.how = ("-t", kind, "-o", "loop", image)
-        self.dir = mount(work, work.dir / "disk", *self.how)
+        self.dir = mount(work, work.dir / name, *self.how)
 
     def cut(self):
         """From here on nothing reaches the disk, and what had not is lost. Whoever still runs sees errors."""

@@ -3,7 +3,9 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
+import time
 
 PROGRAM = pathlib.Path(os.environ.get("WADI_BUILD_DIR", "build")) / "tests/integration/device/wadi-test-device"
 NOWHERE = "https://127.0.0.1:1"  # nobody listens there: a device that is offline
@@ -74,6 +76,19 @@ class Device:
 
     def stats(self):
         return json.loads(self.tell("stats"))
+
+    def _switches(self):
+        """How often the background thread went to sleep."""
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            if (task / "comm").read_text().strip() == "wadi":
+                return re.search(r"^voluntary_ctxt_switches:\s*(\d+)", (task / "status").read_text(), re.M).group(1)
+        raise Ended("there is no background thread")
+
+    def is_asleep(self):
+        """The background thread waits for an event and nothing else: awake, it would have moved meanwhile."""
+        before = self._switches()
+        time.sleep(0.5)
+        return self._switches() == before
 
     def dropped(self):
         """By reason; those that there are."""
