@@ -195,12 +195,14 @@ typedef uint64_t wadi_ticket;
 typedef enum wadi_priority { WADI_NORMAL = 0, WADI_LOW = 1, WADI_HIGH = 2, WADI_CRITICAL = 3 } wadi_priority;
 
 /* Records an event: up to 256 properties, 32 KiB encoded and at most a quarter of the ring. Never blocks,
- * allocates or waits. Two things make a system call, once each: a thread's first event (gettid), and an event
+ * allocates or waits. Three things make system calls, once each: a thread's first event (gettid); an event
  * that wakes the background thread where that sleeps (futex): the first after an idle period, one that is
- * critical, one that finds the ring half full. Needs 5 KiB of stack for up to 24 properties, 13 KiB for more.
- * WADI_ERR_FULL: the ring is full; the event never had a number; wadi_stats counts it as refused.
- * WADI_ERR_CORRUPT: the store was found damaged; nothing is recorded until the handle is opened again.
- * Async-signal-safe. */
+ * critical, one that finds the ring half full; and the first event after more than two seconds in which that
+ * thread slept, which asks whether the file system lives (madvise). Needs 5 KiB of stack for up to 24
+ * properties, 13 KiB for more. WADI_ERR_FULL: the ring is full; the event never had a number; wadi_stats
+ * counts it as refused. WADI_ERR_IO: the store's file system is dead, and to write to the ring would be a
+ * SIGBUS; counted as refused, and tried again every second. WADI_ERR_CORRUPT: the store was found damaged;
+ * nothing is recorded until the handle is opened again. Async-signal-safe. */
 WADI_API wadi_err wadi_track(wadi *w, const char *name, const wadi_prop *props, size_t n);
 
 typedef struct wadi_event {
@@ -293,12 +295,13 @@ typedef struct wadi_stats {
     uint64_t quarantined;            /* stores set aside as damaged */
     int64_t offset_us;               /* collector clock minus boot clock, valid if offset_error_us is not 0 */
     uint64_t offset_error_us;
+    uint64_t refused_io;       /* WADI_ERR_IO of wadi_track */
     uint64_t store_errors;     /* attempts of this handle to write or read the store that failed */
     uint64_t store_error;      /* the last attempt's outcome, a wadi_err; WADI_OK: the store is well */
     uint64_t upload_day_bytes; /* spent of upload_bytes_per_day_max; 0 without it */
 } wadi_stats;
 #define WADI_STATS_INIT \
-    { sizeof(wadi_stats), 0, 0, 0, 0, 0, 0, {0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+    { sizeof(wadi_stats), 0, 0, 0, 0, 0, 0, {0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 WADI_API WADI_NODISCARD wadi_err wadi_stats_get(wadi *w, wadi_stats *ret_stats);
 

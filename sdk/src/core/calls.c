@@ -59,6 +59,7 @@ wadi_err wadi_stats_get(wadi *w, wadi_stats *ret_stats) {
     wdi_progress_stats(&w->progress, &stats);
     stats.refused_full = atomic_load_explicit(&w->tracker.refused_full, memory_order_relaxed);
     stats.refused_invalid = atomic_load_explicit(&w->tracker.refused_invalid, memory_order_relaxed);
+    stats.refused_io = atomic_load_explicit(&w->tracker.refused_io, memory_order_relaxed);
     stats.struct_size = ret_stats->struct_size;
     memcpy(ret_stats, &stats, stats.struct_size < sizeof stats ? stats.struct_size : sizeof stats);
     return WADI_OK;

@@ -148,6 +148,7 @@ static wadi_err handle_renew(wadi *w) {
     if (w->fork.fresh) {
         atomic_store(&w->tracker.refused_full, 0);
         atomic_store(&w->tracker.refused_invalid, 0);
+        atomic_store(&w->tracker.refused_io, 0);
         w->fork.fresh = false;
     }
     return wdi_tracker_renew(&w->tracker);

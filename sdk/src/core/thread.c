@@ -16,6 +16,7 @@
 #include "sdk/src/base/clock.h"
 
 #define IDLE_US 2000000u
+#define AWAY_US 2000000u /* a sleep of more than that is long: nobody sees a file system die */
 #define POLL_SLICE_US 20000u
 #define BLOCKED_US 2000u  /* a slot is claimed and not committed yet */
 #define RETRY_US 1000000u /* after the store failed */
@@ -41,7 +42,9 @@ static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
 wadi_err wdi_thread_report(wadi *w) {
     wadi_stats stats = WADI_STATS_INIT;
     wdi_upload_stats upload = {0};
-    wadi_err err = wdi_store_owed_ticket(w->store, &w->owed_ticket); /* or as it was */
+    wadi_err err = WADI_OK;
+    if (w->store_error != WADI_ERR_IO || w->gone) /* of a dead file system nothing is read */
+        err = wdi_store_owed_ticket(w->store, &w->owed_ticket);
     wdi_store_stats(w->store, &stats);
     if (w->upload != NULL)
         wdi_upload_stats_get(w->upload, &upload);
@@ -102,6 +105,10 @@ static void drain(pump *p) {
         return;
     }
     const uint64_t flush_us = (uint64_t)w->options.values.flush_ms * 1000;
+    if (!wdi_tracker_ready(&w->tracker)) {
+        store_failed(p, WADI_ERR_IO);
+        return;
+    }
     if (!wdi_ring_empty(&w->tracker.ring))
         p->active_us = p->now_us;
     else if (p->failed != WADI_OK)
@@ -137,7 +144,9 @@ static void age(pump *p) {
 
 static void upload(pump *p) {
     wadi *w = p->w;
-    if (w->upload == NULL || p->failed == WADI_ERR_CORRUPT)
+    /* A dead file system may answer a look into the store with a SIGBUS, and takes no note of what is sent.
+     */
+    if (w->upload == NULL || p->failed == WADI_ERR_CORRUPT || p->failed == WADI_ERR_IO)
         return;
     wdi_upload_refused_set(w->upload, atomic_load_explicit(&w->tracker.refused_full, memory_order_relaxed));
     wdi_store_ring_tail_set(w->store, wdi_ring_tail(&w->tracker.ring));
@@ -254,6 +263,8 @@ static bool sleep_on_bell(pump *p, uint64_t upload_us) {
     wdi_bell *bell = &p->w->tracker.bell;
     const wdi_ring *ring = &p->w->tracker.ring;
     bool idle = p->now_us - p->active_us >= IDLE_US && wdi_ring_empty(ring);
+    if (idle || p->drain_us > p->now_us + AWAY_US)
+        wdi_tracker_chill(&p->w->tracker);
     wdi_bell_lie_down(bell, idle ? WDI_ASLEEP : WDI_DOZING);
     bool urgent = idle ? !wdi_ring_empty(ring) : ring_is_urgent(p);
     uint64_t until_us = idle ? upload_us : earlier(upload_us, p->drain_us);

@@ -26,6 +26,7 @@ wadi_err wdi_tracker_init(wdi_tracker *tracker, uint64_t boot_us) {
     atomic_init(&tracker->context, 0);
     atomic_init(&tracker->refused_full, 0);
     atomic_init(&tracker->refused_invalid, 0);
+    atomic_init(&tracker->refused_io, 0);
     tracker->intern.table = NULL;
     tracker->process = NULL;
     tracker->reopen = NULL;
@@ -74,8 +75,29 @@ bool wdi_tracker_forked(const wdi_tracker *tracker) {
     return process != (uint32_t)getpid();
 }
 
-wadi_err wdi_tracker_refusal(const wdi_tracker *tracker) {
-    return (wadi_err)atomic_load_explicit(&tracker->refusal, memory_order_acquire);
+#define REFUSAL_COLD UINT32_MAX /* none, but the ring has to be asked first */
+
+static void refusal_change(wdi_tracker *tracker, uint32_t from, uint32_t to) {
+    (void)atomic_compare_exchange_strong(&tracker->refusal, &from, to);
+}
+
+void wdi_tracker_chill(wdi_tracker *tracker) { refusal_change(tracker, WADI_OK, REFUSAL_COLD); }
+
+bool wdi_tracker_ready(wdi_tracker *tracker) {
+    bool ready = wdi_ring_ready(&tracker->ring);
+    refusal_change(tracker, REFUSAL_COLD, ready ? WADI_OK : WADI_ERR_IO);
+    refusal_change(tracker, ready ? WADI_ERR_IO : WADI_OK, ready ? WADI_OK : WADI_ERR_IO);
+    return ready;
+}
+
+wadi_err wdi_tracker_refusal(wdi_tracker *tracker) {
+    uint32_t refusal = atomic_load_explicit(&tracker->refusal, memory_order_acquire);
+    if (__builtin_expect(refusal != REFUSAL_COLD, 1))
+        return (wadi_err)refusal;
+    if (!wdi_tracker_ready(tracker))
+        wdi_bell_ring(&tracker->bell, WDI_DOZING); /* the thread goes on asking */
+    refusal = atomic_load_explicit(&tracker->refusal, memory_order_acquire);
+    return refusal == REFUSAL_COLD ? WADI_OK : (wadi_err)refusal; /* cold again: it was asked just now */
 }
 
 /* Wakes the background thread if it sleeps too deeply for what was just recorded. While it dozes, which is
@@ -213,12 +235,15 @@ __attribute__((noinline)) static wadi_err record_many(wdi_tracker *tracker, wdi_
 static void count_refusal(wdi_tracker *tracker, wadi_err err) {
     if (err == WADI_ERR_FULL)
         atomic_fetch_add_explicit(&tracker->refused_full, 1, memory_order_relaxed);
+    else if (err == WADI_ERR_IO)
+        atomic_fetch_add_explicit(&tracker->refused_io, 1, memory_order_relaxed);
     else
         atomic_fetch_add_explicit(&tracker->refused_invalid, 1, memory_order_relaxed);
 }
 
-__attribute__((noinline)) static wadi_err refused(wdi_tracker *tracker, wadi_err err) {
-    if (err == WADI_ERR_FULL)
+__attribute__((noinline)) static wadi_err refused(wdi_tracker *tracker) {
+    wadi_err err = wdi_tracker_refusal(tracker);
+    if (err == WADI_ERR_FULL || err == WADI_ERR_IO)
         count_refusal(tracker, err);
     return err;
 }
@@ -265,9 +290,12 @@ __attribute__((noinline)) static wadi_err tracker_track(wdi_tracker *tracker, co
                                                         const wadi_event *more, wadi_ticket *ret_ticket) {
     if (wdi_tracker_forked(tracker))
         return track_forked(tracker, name, props, n, more, ret_ticket);
-    wadi_err err = (wadi_err)atomic_load_explicit(&tracker->refusal, memory_order_acquire);
-    if (__builtin_expect(err != WADI_OK, 0))
-        return refused(tracker, err);
+    wadi_err err = WADI_OK;
+    if (__builtin_expect(atomic_load_explicit(&tracker->refusal, memory_order_acquire) != WADI_OK, 0)) {
+        err = refused(tracker);
+        if (err != WADI_OK)
+            return err;
+    }
     uint64_t now_us = base_boot_us(); /* first: reading the clock waits for all work that is under way */
     wdi_recorded ev = {
         .name = name,

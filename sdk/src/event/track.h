@@ -29,6 +29,7 @@ typedef struct wdi_tracker {
     _Atomic uint32_t context;                 /* id that events carry from now on; 0: none */
     _Alignas(64) _Atomic uint64_t refused_full;
     _Atomic uint64_t refused_invalid; /* WADI_ERR_INVALID, WADI_ERR_TOO_LARGE */
+    _Atomic uint64_t refused_io;      /* WADI_ERR_IO */
 } wdi_tracker;
 
 /* Before the first wadi_track; everything but `ring` may be uninitialised and is left ready, but records may
@@ -41,7 +42,15 @@ void wdi_tracker_fini(wdi_tracker *tracker);
 
 /* From now on wadi_track answers that error, and records nothing. */
 void wdi_tracker_refuse(wdi_tracker *tracker, wadi_err err);
-wadi_err wdi_tracker_refusal(const wdi_tracker *tracker);
+/* WADI_OK: what is written to the ring now goes well. */
+wadi_err wdi_tracker_refusal(wdi_tracker *tracker);
+
+/* A file system may die while nobody looks. The background thread, before it looks away for long: the next
+ * one to record asks the ring first (wdi_ring_ready). */
+void wdi_tracker_chill(wdi_tracker *tracker);
+/* Asks the ring now. False: from now on wadi_track answers WADI_ERR_IO, until it is asked again with another
+ * answer. A refusal for another reason stays as it is. */
+bool wdi_tracker_ready(wdi_tracker *tracker);
 
 /* True in a child after fork(), until it owns the tracker: nothing may be recorded there. */
 bool wdi_tracker_forked(const wdi_tracker *tracker);

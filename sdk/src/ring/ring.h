@@ -118,6 +118,12 @@ WADI_NODISCARD wadi_err wdi_ring_start(wdi_ring *ring, const wdi_run_id *run, ui
 
 /* ---- producers ------------------------------------------------------------------------------------- */
 
+/* Whether the file system would take what is recorded next. One that is dead lets nobody write to a page that
+ * it has to be asked about, and the kernel says so to a plain write with a SIGBUS, and to this without one.
+ * True also where that cannot be known: before Linux 5.14. Any thread, and signal handlers; makes system
+ * calls. */
+bool wdi_ring_ready(const wdi_ring *ring);
+
 /* Claims space for a payload of n bytes, 1 … payload_max, and returns where to write it; NULL: no room.
  * A claim must be followed by wdi_ring_commit: everything behind it waits. Nothing slow in between. */
 uint8_t *wdi_ring_claim(wdi_ring *ring, uint32_t n, uint64_t *ret_pos);

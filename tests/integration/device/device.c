@@ -145,6 +145,7 @@ static void command_stats(device *d, char **words) {
         uint64_t value;
     } fields[] = {{"accepted", s.accepted},
                   {"refused_full", s.refused_full},
+                  {"refused_io", s.refused_io},
                   {"assigned", s.assigned},
                   {"pending", s.pending},
                   {"acked", s.acked},
