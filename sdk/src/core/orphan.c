@@ -88,11 +88,22 @@ static wadi_err lane_load(wdi_orphan *o, const wdi_orphan_host *host) {
     return o->partial ? WADI_OK : err;
 }
 
+/* What its process would have dropped by now. */
+static wadi_err lane_age(wdi_orphan *o) {
+    bool more = !o->partial; /* else its last run may be another boot's */
+    wadi_err err = WADI_OK;
+    while (err == WADI_OK && more)
+        err = wdi_store_age_step(o->store, base_boot_us(), &more);
+    return err;
+}
+
 /* Holds the lane, if it owes something. */
 static wadi_err lane_hold(wdi_orphan *o, const wdi_orphan_host *host) {
     o->opening = true;
     pthread_mutex_unlock(host->working);
     wadi_err err = lane_load(o, host);
+    if (err == WADI_OK)
+        err = lane_age(o);
     pthread_mutex_lock(host->working);
     o->opening = false;
     if (err != WADI_OK)

@@ -162,7 +162,7 @@ static void upload(pump *p) {
 static void orphans(pump *p) {
     wadi *w = p->w;
     uint8_t installation[WDI_INSTALLATION_BYTES];
-    if (w->upload == NULL)
+    if (w->upload == NULL || p->failed == WADI_ERR_IO)
         return;
     wdi_installation_id(&w->installation, installation);
     const wdi_orphan_host host = {.options = &w->options.values,
