@@ -151,14 +151,9 @@ __attribute__((target("sse4.2,pclmul"))) static uint32_t crc32c_sse42(uint32_t c
     n -= odd;
     if (n >= LANES_BYTES_MIN)
         return ~(uint32_t)crc32c_many(state, p, n);
-    for (; n >= 32; n -= 32, p += 32) {
-        state = _mm_crc32_u64(state, word_load(p));
-        state = _mm_crc32_u64(state, word_load(p + 8));
-        state = _mm_crc32_u64(state, word_load(p + 16));
-        state = _mm_crc32_u64(state, word_load(p + 24));
-    }
-    for (; n > 0; n -= 8, p += 8)
-        state = _mm_crc32_u64(state, word_load(p));
+    const uint8_t *end = p + n;
+    for (ptrdiff_t at = -(ptrdiff_t)n; at != 0; at += 8)
+        state = _mm_crc32_u64(state, word_load(end + at));
     return ~(uint32_t)state;
 }
 

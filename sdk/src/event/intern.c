@@ -7,6 +7,7 @@
 #define WORDS (WDI_INTERN_BYTES_MAX / 8)
 
 _Static_assert(sizeof(wdi_intern_text) == 64, "one cache line");
+_Static_assert(WDI_INTERN_NUMBERS * sizeof(wdi_intern_text) <= 1u << 16, "a guess has 16 bits");
 _Static_assert((WDI_INTERN_NUMBERS << 3) <= 1u << 14, "a key takes two bytes at most");
 
 /* A string that is looked up, with room for one word more than the longest that has a place. */

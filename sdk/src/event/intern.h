@@ -52,6 +52,7 @@ typedef struct wdi_intern_text {
 typedef struct wdi_intern_table {
     _Alignas(64) wdi_intern_text texts[WDI_INTERN_NUMBERS + 1];
     _Atomic uint16_t slots[WDI_INTERN_SLOTS];
+    /* Each the distance of a text, in bytes: the number times the size of one. */
     _Atomic uint16_t guesses[WDI_INTERN_NUMBERS * WDI_INTERN_GUESSES + WDI_INTERN_KEYS_MAX];
 } wdi_intern_table;
 
@@ -85,14 +86,21 @@ static inline const wdi_intern_text *wdi_intern_at(const wdi_intern_table *table
     return text;
 }
 
+static inline const wdi_intern_text *wdi_intern_guessed(const wdi_intern_table *table,
+                                                        const _Atomic uint16_t *guess) {
+    size_t distance = atomic_load_explicit(guess, memory_order_acquire);
+    return (const wdi_intern_text *)(const void *)((const uint8_t *)table->texts + distance);
+}
+
 static inline bool wdi_intern_is(const wdi_intern_text *text, wdi_text_raw raw) {
     return wdi_text_equal(raw, text->words, text->mask);
 }
 
-/* The number of the terminated string, `raw` its beginning; defines it in the ring at first use. The string
- * that is shorter than a block and stands in its first slot, nearly every one, is found here. */
-static inline wdi_interned wdi_intern_get(wdi_intern *intern, wdi_ring *ring, const char *string,
-                                          wdi_text_raw raw) {
+/* The number of the terminated string; defines it in the ring at first use. The string that is shorter than a
+ * block and stands in its first slot, nearly every one, is found here. */
+static inline wdi_interned wdi_intern_get(wdi_intern *intern, wdi_ring *ring, const char *string) {
+    string = wdi_text_unknown(string);
+    wdi_text_raw raw = wdi_text_load(string);
     wdi_text_block block = wdi_text_cut(raw);
     uint64_t hash = block.words[0] * WDI_INTERN_FACTOR_0 + block.words[1] * WDI_INTERN_FACTOR_1;
     const wdi_intern_table *table = intern->table;

@@ -45,6 +45,7 @@ typedef struct wdi_small {
     uint8_t ints[WDI_SMALL_PROPS_MAX * 10u + WDI_SMALL_BLOCK];
     uint8_t doubles[WDI_SMALL_PROPS_MAX * 8u + WDI_SMALL_BLOCK];
     uint8_t bytes[WDI_SMALL_HEAD_ROOM + WDI_SMALL_TAIL_MAX + 2u * WDI_SMALL_BLOCK];
+    uint32_t long_bytes; /* of texts of more than a block, so far */
 } wdi_small;
 
 /* Where each lane goes on. */
@@ -54,24 +55,25 @@ typedef struct wdi_lanes {
 
 /* A text of more than a block, or of a length that the caller gave. NULL: too long. */
 __attribute__((noinline)) static uint8_t *wdi_small_long(uint8_t *p, const wadi_prop *prop,
-                                                         size_t *long_bytes) {
+                                                         wdi_small *small) {
     size_t n = prop->size != 0 ? prop->size : strnlen(prop->value.string, WDI_SMALL_LONG_BYTES_MAX);
-    if (n > WDI_SMALL_LONG_BYTES_MAX || n + 4 > WDI_SMALL_LONG_BYTES_MAX - *long_bytes)
+    if (n > WDI_SMALL_LONG_BYTES_MAX || n + 4 > WDI_SMALL_LONG_BYTES_MAX - small->long_bytes)
         return NULL;
-    *long_bytes += n + 4;
+    small->long_bytes += (uint32_t)n + 4;
     *p++ = TAG_STRINGS;
     p = wire_varint_put(p, n);
     memcpy(p, prop->value.string, n);
     return p + n;
 }
 
-static inline uint8_t *wdi_small_text(uint8_t *p, const wadi_prop *prop, size_t *long_bytes) {
-    if (prop->value.string == NULL)
+static inline uint8_t *wdi_small_text(uint8_t *p, const wadi_prop *prop, wdi_small *small) {
+    const char *string = wdi_text_unknown(prop->value.string);
+    if (string == NULL)
         return NULL;
-    wdi_text_raw raw = wdi_text_load(prop->value.string);
+    wdi_text_raw raw = wdi_text_load(string);
     uint32_t n = wdi_text_length(raw);
     if (__builtin_expect(n == WDI_TEXT_BLOCK || prop->size != 0, 0))
-        return wdi_small_long(p, prop, long_bytes);
+        return wdi_small_long(p, prop, small);
     p[0] = TAG_STRINGS;
     p[1] = (uint8_t)n;
     wdi_text_store(p + 2, raw);
@@ -90,51 +92,48 @@ static inline uint8_t *wdi_small_double(uint8_t *p, double value) {
  * cache line. */
 __attribute__((noinline)) static uint32_t wdi_small_key(wdi_intern *intern, wdi_ring *ring, const char *key,
                                                         _Atomic uint16_t *guess, uint64_t at_us) {
-    uint32_t id = wdi_intern_get(intern, ring, key, wdi_text_load(key)).id;
+    uint32_t id = wdi_intern_get(intern, ring, key).id;
     if (at_us % 16 == 0 || atomic_load_explicit(guess, memory_order_relaxed) == WDI_INTERN_EMPTY)
-        atomic_store_explicit(guess, (uint16_t)id, memory_order_release);
+        atomic_store_explicit(guess, (uint16_t)(id * sizeof(wdi_intern_text)), memory_order_release);
     return id;
 }
 
 /* Keys to the head's lane, values to theirs. False: not here. */
-static inline bool wdi_small_props(wdi_intern *intern, wdi_ring *ring, const wdi_recorded *ev,
-                                   _Atomic uint16_t *guess, wdi_lanes *ret_lanes) {
+__attribute__((always_inline)) static inline bool wdi_small_props(wdi_intern *intern, wdi_ring *ring,
+                                                                  const wdi_recorded *ev,
+                                                                  _Atomic uint16_t *guess, wdi_small *small,
+                                                                  wdi_lanes *ret_lanes) {
     const wdi_intern_table *const table = intern->table;
     wdi_lanes lanes = *ret_lanes;
-    size_t long_bytes = 0;
     const wadi_prop *prop = ev->props;
     for (const wadi_prop *end = prop + ev->n_props; prop != end; prop++, guess++) {
-        const wdi_intern_text *text = wdi_intern_at(table, atomic_load_explicit(guess, memory_order_acquire));
-        if (__builtin_expect(!wdi_intern_is(text, wdi_text_load(prop->key)), 0)) {
-            uint32_t id = wdi_small_key(intern, ring, prop->key, guess, ev->at_us);
+        const wdi_intern_text *text = wdi_intern_guessed(table, guess);
+        const char *key = wdi_text_unknown(prop->key);
+        if (__builtin_expect(!wdi_intern_is(text, wdi_text_load(key)), 0)) {
+            uint32_t id = wdi_small_key(intern, ring, key, guess, ev->at_us);
             if (id == 0)
                 return false;
             text = wdi_intern_at(table, id);
         }
-        uint32_t type = WIRE_STRING;
-        switch (prop->type) {
-        case WADI_TYPE_STRING:
-            lanes.texts = wdi_small_text(lanes.texts, prop, &long_bytes);
+        uint32_t type;
+        if (prop->type == WADI_TYPE_STRING) {
+            type = WIRE_STRING;
+            lanes.texts = wdi_small_text(lanes.texts, prop, small);
             if (lanes.texts == NULL)
                 return false;
-            break;
-        case WADI_TYPE_INT:
+        } else if (prop->type == WADI_TYPE_INT) {
             type = WIRE_INT;
             lanes.ints = wire_varint_put(lanes.ints, wire_zigzag(prop->value.integer));
-            break;
-        case WADI_TYPE_DOUBLE:
+        } else if (prop->type == WADI_TYPE_BOOL) {
+            type = prop->value.boolean != 0 ? WIRE_TRUE : WIRE_FALSE;
+        } else if (prop->type == WADI_TYPE_DOUBLE) {
             type = WIRE_DOUBLE;
             lanes.doubles = wdi_small_double(lanes.doubles, prop->value.number);
-            break;
-        case WADI_TYPE_BOOL:
-            type = prop->value.boolean != 0 ? WIRE_TRUE : WIRE_FALSE;
-            break;
-        case WADI_TYPE_BYTES:
-        default:
+        } else {
             return false;
         }
-        uint16_t key = (uint16_t)(text->key | htole16((uint16_t)type));
-        memcpy(lanes.head, &key, sizeof key);
+        uint16_t tag = (uint16_t)(text->key | htole16((uint16_t)type));
+        memcpy(lanes.head, &tag, sizeof tag);
         lanes.head += text->key_bytes;
     }
     *ret_lanes = lanes;
@@ -143,13 +142,11 @@ static inline bool wdi_small_props(wdi_intern *intern, wdi_ring *ring, const wdi
 
 /* Copies whole blocks: up to 15 bytes more. */
 static inline uint8_t *wdi_small_append(uint8_t *p, const uint8_t *begin, const uint8_t *end) {
-    uint8_t *next = p + (end - begin);
-    do {
-        memcpy(p, begin, WDI_SMALL_BLOCK);
-        p += WDI_SMALL_BLOCK;
-        begin += WDI_SMALL_BLOCK;
-    } while (begin < end);
-    return next;
+    const ptrdiff_t n = end - begin;
+    memcpy(p, begin, WDI_SMALL_BLOCK);
+    for (ptrdiff_t at = WDI_SMALL_BLOCK; __builtin_expect(at < n, 0); at += WDI_SMALL_BLOCK)
+        memcpy(p + at, begin + at, WDI_SMALL_BLOCK);
+    return p + n;
 }
 
 /* The same, to before p; up to 15 bytes more of what lies in front. */
@@ -186,7 +183,8 @@ static inline uint8_t *wdi_small_more(uint8_t *p, const wadi_event *more) {
 }
 
 /* What stands behind the texts. */
-static inline uint8_t *wdi_small_tail(wdi_small *small, const wdi_lanes *lanes, const wadi_event *more) {
+__attribute__((always_inline)) static inline uint8_t *wdi_small_tail(wdi_small *small, const wdi_lanes *lanes,
+                                                                     const wadi_event *more) {
     uint8_t *p = wdi_small_list(lanes->texts, TAG_INTS, small->ints, lanes->ints);
     p = wdi_small_list(p, TAG_DOUBLES, small->doubles, lanes->doubles);
     return more == NULL ? p : wdi_small_more(p, more);
@@ -194,9 +192,10 @@ static inline uint8_t *wdi_small_tail(wdi_small *small, const wdi_lanes *lanes, 
 
 /* Encodes an event of at most WDI_SMALL_PROPS_MAX properties, else sound in form. Returns where it begins in
  * `small`; NULL: not here. */
-static inline const uint8_t *wdi_small_encode(wdi_intern *intern, wdi_ring *ring, const wdi_recorded *ev,
-                                              wdi_small *small, uint32_t *ret_n) {
-    uint32_t name_id = wdi_intern_get(intern, ring, ev->name, wdi_text_load(ev->name)).id;
+__attribute__((always_inline)) static inline const uint8_t *
+wdi_small_encode(wdi_intern *intern, wdi_ring *ring, const wdi_recorded *ev, wdi_small *small,
+                 uint32_t *ret_n) {
+    uint32_t name_id = wdi_intern_get(intern, ring, ev->name).id;
     if (__builtin_expect(name_id == 0, 0))
         return NULL;
     uint8_t *const head = small->head + WDI_SMALL_BLOCK, *const tail = small->bytes + WDI_SMALL_HEAD_ROOM;
@@ -206,7 +205,8 @@ static inline const uint8_t *wdi_small_encode(wdi_intern *intern, wdi_ring *ring
     lanes.head = wdi_small_scalar(lanes.head, TAG_CONTEXT, ev->context);
     if (ev->n_props != 0) {
         uint8_t *const keys = lanes.head += 2;
-        if (!wdi_small_props(intern, ring, ev, wdi_intern_guesses(intern, name_id), &lanes))
+        small->long_bytes = 0;
+        if (!wdi_small_props(intern, ring, ev, wdi_intern_guesses(intern, name_id), small, &lanes))
             return NULL;
         keys[-2] = TAG_KEYS;
         keys[-1] = (uint8_t)(lanes.head - keys);

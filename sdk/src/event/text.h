@@ -25,6 +25,12 @@ static inline uint32_t wdi_text_mask(uint32_t n) {
     return n < WDI_TEXT_BLOCK ? (2u << n) - 1 : WDI_TEXT_NEVER;
 }
 
+/* The same string, of which the compiler knows nothing. Before the first use, or the old one is kept, too. */
+static inline const char *wdi_text_unknown(const char *s) {
+    __asm__("" : "+r"(s));
+    return s;
+}
+
 #if defined(__x86_64__)
 
 /* 16 bytes from the string's first on; what stands behind the terminator is whatever lies there. */
@@ -43,10 +49,11 @@ static inline __m128i wdi_text_load_slowly(const char *s) {
     return _mm_loadu_si128((const __m128i *)(const void *)copy);
 }
 
-/* NULL reads as the empty string: like a string that begins a page, it takes the slow way. */
+/* NULL reads as the empty string: like a string that begins a page, it takes the slow way. From the pointer
+ * the compiler must not know the string's size, and conclude from it: wdi_text_unknown. */
 WDI_TEXT_UNCHECKED static inline wdi_text_raw wdi_text_load(const char *s) {
-    __asm__("" : "+r"(s)); /* the compiler must not know the string's size, and conclude from it */
-    if (__builtin_expect((((uintptr_t)s - 1) & (WDI_TEXT_PAGE - 1)) < WDI_TEXT_PAGE - WDI_TEXT_BLOCK, 1))
+    /* Neither in the last 15 bytes of a page nor its first. */
+    if (__builtin_expect((((uintptr_t)s + WDI_TEXT_BLOCK - 1) & (WDI_TEXT_PAGE - WDI_TEXT_BLOCK)) != 0, 1))
         return _mm_loadu_si128((const __m128i *)(const void *)s);
     return wdi_text_load_slowly(s);
 }
@@ -107,6 +114,8 @@ static inline void wdi_text_store(uint8_t *out, wdi_text_raw raw) {
 
 #endif
 
-static inline wdi_text_block wdi_text_read(const char *s) { return wdi_text_cut(wdi_text_load(s)); }
+static inline wdi_text_block wdi_text_read(const char *s) {
+    return wdi_text_cut(wdi_text_load(wdi_text_unknown(s)));
+}
 
 #endif

@@ -8,10 +8,12 @@
 #include "sdk/src/base/clock.h"
 #include "sdk/src/event/small.h"
 #include "sdk/src/event/text.h"
+#include "sdk/src/ring/put.h"
 
 /* Signal handlers may run on 8 KiB of stack: only events with many properties take more than half of it. */
 _Static_assert(sizeof(wire_prop) <= 32, "the stack that an event takes is documented");
 _Static_assert(sizeof(wdi_small) <= 1536, "the stack that an event takes is documented");
+_Static_assert(sizeof(wdi_small) <= WDI_RING_BYTES_MIN / 4, "a small event fits into every ring");
 
 /* ---- the tracker ------------------------------------------------------------------------------------- */
 
@@ -163,7 +165,7 @@ static bool prop_value(const wadi_prop *prop, wire_prop *out) {
 
 /* A name or key: its number, or its length for going inline. */
 static bool text_intern(wdi_tracker *tracker, const char *string, uint32_t *ret_id, uint8_t *ret_n) {
-    wdi_interned found = wdi_intern_get(&tracker->intern, &tracker->ring, string, wdi_text_load(string));
+    wdi_interned found = wdi_intern_get(&tracker->intern, &tracker->ring, string);
     *ret_id = found.id;
     *ret_n = (uint8_t)found.n;
     return found.n != 0 && found.n <= WIRE_TEXT_BYTES_MAX; /* 0: NULL too */
@@ -217,17 +219,31 @@ static inline wadi_err event_record(wdi_tracker *tracker, const wdi_recorded *ev
     return event_write(tracker, &event, ret_ticket);
 }
 
-/* By value: the address of a copy, so that the caller's own may stay in registers. */
-__attribute__((noinline)) static wadi_err record_few(wdi_tracker *tracker, wdi_recorded ev,
+__attribute__((noinline)) static wadi_err record_few(wdi_tracker *tracker, const wdi_recorded *ev,
                                                      wadi_ticket *ret_ticket) {
     wire_prop props[WDI_SMALL_PROPS_MAX];
-    return event_record(tracker, &ev, props, ret_ticket);
+    return event_record(tracker, ev, props, ret_ticket);
 }
 
-__attribute__((noinline)) static wadi_err record_many(wdi_tracker *tracker, wdi_recorded ev,
+__attribute__((noinline)) static wadi_err record_many(wdi_tracker *tracker, const wdi_recorded *ev,
                                                       wadi_ticket *ret_ticket) {
     wire_prop props[WIRE_PROPS_MAX];
-    return event_record(tracker, &ev, props, ret_ticket);
+    return event_record(tracker, ev, props, ret_ticket);
+}
+
+static inline bool more_valid(const wadi_event *more) {
+    return (uint32_t)more->priority <= WADI_CRITICAL &&
+           (!more->has_time || (more->time_us >= WIRE_US_MIN && more->time_us <= WIRE_US_MAX));
+}
+
+/* By value: the address of a copy, so that the caller's own may stay in registers. */
+__attribute__((noinline)) static wadi_err record_any(wdi_tracker *tracker, wdi_recorded ev,
+                                                     wadi_ticket *ret_ticket) {
+    if ((ev.more != NULL && !more_valid(ev.more)) || ev.n_props > WIRE_PROPS_MAX ||
+        (ev.props == NULL && ev.n_props != 0))
+        return WADI_ERR_INVALID;
+    return ev.n_props > WDI_SMALL_PROPS_MAX ? record_many(tracker, &ev, ret_ticket)
+                                            : record_few(tracker, &ev, ret_ticket);
 }
 
 /* ---- one event --------------------------------------------------------------------------------------- */
@@ -248,12 +264,9 @@ __attribute__((noinline)) static wadi_err refused(wdi_tracker *tracker) {
     return err;
 }
 
-static inline bool event_valid(const wdi_recorded *ev) {
-    const wadi_event *more = ev->more;
-    if (more != NULL && ((uint32_t)more->priority > WADI_CRITICAL ||
-                         (more->has_time && (more->time_us < WIRE_US_MIN || more->time_us > WIRE_US_MAX))))
-        return false;
-    return ev->n_props <= WIRE_PROPS_MAX && (ev->props != NULL || ev->n_props == 0);
+static inline bool may_be_small(const wdi_recorded *ev) {
+    return ev->n_props <= WDI_SMALL_PROPS_MAX && (ev->props != NULL || ev->n_props == 0) &&
+           (ev->more == NULL || more_valid(ev->more));
 }
 
 /* Most events: encoded on the stack and copied, which is quicker than to measure first, and the slot is open
@@ -262,16 +275,22 @@ __attribute__((always_inline)) static inline wadi_err record(wdi_tracker *tracke
                                                              wadi_ticket *ret_ticket) {
     wdi_small small;
     uint32_t n = 0;
-    if (__builtin_expect(ev->n_props > WDI_SMALL_PROPS_MAX, 0))
-        return record_many(tracker, *ev, ret_ticket);
-    const uint8_t *bytes = wdi_small_encode(&tracker->intern, &tracker->ring, ev, &small, &n);
-    if (__builtin_expect(bytes == NULL, 0))
-        return record_few(tracker, *ev, ret_ticket);
-    return wdi_ring_put(&tracker->ring, WDI_RECORD_EVENT, priority_of(ev), bytes, n, ret_ticket);
+    const uint8_t *bytes = NULL;
+    if (__builtin_expect(may_be_small(ev), 1))
+        bytes = wdi_small_encode(&tracker->intern, &tracker->ring, ev, &small, &n);
+    if (__builtin_expect(bytes != NULL, 1))
+        return wdi_slot_put(&tracker->ring, WDI_RECORD_EVENT, priority_of(ev), bytes, n, ret_ticket);
+    const wdi_recorded copy = {.name = ev->name,
+                               .props = ev->props,
+                               .n_props = ev->n_props,
+                               .more = ev->more,
+                               .at_us = ev->at_us,
+                               .context = ev->context};
+    return record_any(tracker, copy, ret_ticket);
 }
 
-static wadi_err tracker_track(wdi_tracker *tracker, const char *name, const wadi_prop *props, size_t n,
-                              const wadi_event *more, wadi_ticket *ret_ticket);
+static wadi_err track_ex(wdi_tracker *tracker, const char *name, const wadi_prop *props, size_t n,
+                         const wadi_event *more, wadi_ticket *ret_ticket);
 
 /* The first event of a child. An event that finds no ring counts as one that finds no room. */
 __attribute__((noinline)) static wadi_err track_forked(wdi_tracker *tracker, const char *name,
@@ -279,16 +298,17 @@ __attribute__((noinline)) static wadi_err track_forked(wdi_tracker *tracker, con
                                                        const wadi_event *more, wadi_ticket *ret_ticket) {
     wadi_err err = tracker->reopen != NULL ? tracker->reopen(tracker) : WADI_ERR_FORKED;
     if (err == WADI_OK)
-        return tracker_track(tracker, name, props, n, more, ret_ticket);
+        return track_ex(tracker, name, props, n, more, ret_ticket);
     count_refusal(tracker, WADI_ERR_FULL);
     return err;
 }
 
-/* `more`: time and priority, or NULL. */
-__attribute__((noinline)) static wadi_err tracker_track(wdi_tracker *tracker, const char *name,
-                                                        const wadi_prop *props, size_t n,
-                                                        const wadi_event *more, wadi_ticket *ret_ticket) {
-    if (wdi_tracker_forked(tracker))
+/* `more`: time and priority, or NULL. Inline, since what most calls lack costs registers. */
+__attribute__((always_inline)) static inline wadi_err tracker_track(wdi_tracker *tracker, const char *name,
+                                                                    const wadi_prop *props, size_t n,
+                                                                    const wadi_event *more,
+                                                                    wadi_ticket *ret_ticket) {
+    if (__builtin_expect(wdi_tracker_forked(tracker), 0))
         return track_forked(tracker, name, props, n, more, ret_ticket);
     wadi_err err = WADI_OK;
     if (__builtin_expect(atomic_load_explicit(&tracker->refusal, memory_order_acquire) != WADI_OK, 0)) {
@@ -305,13 +325,19 @@ __attribute__((noinline)) static wadi_err tracker_track(wdi_tracker *tracker, co
         .at_us = now_us > tracker->boot_us ? now_us - tracker->boot_us : 0,
         .context = atomic_load_explicit(&tracker->context, memory_order_acquire),
     };
-    err = event_valid(&ev) ? record(tracker, &ev, ret_ticket) : WADI_ERR_INVALID;
+    err = record(tracker, &ev, ret_ticket);
     if (__builtin_expect(err != WADI_OK, 0)) {
         count_refusal(tracker, err);
         return err;
     }
     tracker_ring_bell(tracker, priority_of(&ev));
     return WADI_OK;
+}
+
+__attribute__((noinline)) static wadi_err track_ex(wdi_tracker *tracker, const char *name,
+                                                   const wadi_prop *props, size_t n, const wadi_event *more,
+                                                   wadi_ticket *ret_ticket) {
+    return tracker_track(tracker, name, props, n, more, ret_ticket);
 }
 
 /* ---- the public face --------------------------------------------------------------------------------- */
@@ -325,5 +351,5 @@ wadi_err wadi_track(wadi *w, const char *name, const wadi_prop *props, size_t n)
 wadi_err wadi_track_ex(wadi *w, const wadi_event *ev, wadi_ticket *ret_ticket) {
     if (w == NULL || ev == NULL || ev->struct_size < sizeof *ev)
         return WADI_ERR_INVALID;
-    return tracker_track((wdi_tracker *)(void *)w, ev->name, ev->props, ev->n_props, ev, ret_ticket);
+    return track_ex((wdi_tracker *)(void *)w, ev->name, ev->props, ev->n_props, ev, ret_ticket);
 }
