@@ -52,6 +52,7 @@ static kafka_options options_of(const struct config_sink *config, const kafka_se
         .sasl_password = config->kafka.sasl.password,
         .dead_letter_path = config->kafka.dead_letter.path,
         .refused_aside = config->kafka.on_refused == CONFIG_ON_REFUSED_DEAD_LETTER,
+        .librdkafka_only = config->kafka.producer == CONFIG_KAFKA_PRODUCER_LIBRDKAFKA,
         .buffer_bytes = config->kafka.buffer_bytes,
         .roll_interval_us = config->roll_interval_us,
         .settings = settings,

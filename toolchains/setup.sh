@@ -13,7 +13,7 @@ toolchains=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 packages_build=(
     gcc libc6-dev make cmake ninja-build pkgconf python3 dpkg-dev openssl zstd
     nanopb libnanopb-dev liblmdb-dev libc-ares-dev libzmq3-dev libevent-dev
-    libyaml-dev libjansson-dev libzstd-dev zlib1g-dev libssl-dev
+    libyaml-dev libjansson-dev liblz4-dev libzstd-dev zlib1g-dev libssl-dev
     libcurl4-openssl-dev ca-certificates
 )
 packages_servers=(curl python3-venv default-jre-headless maven) # toolchains/servers

@@ -72,6 +72,10 @@
     X(TRANSACTION, FENCED, "fenced")       \
     X(TRANSACTION, UNKNOWN, "unknown")
 
+#define METRIC_VALUES_PLANE(X) \
+    X(PLANE, DIRECT, "direct") \
+    X(PLANE, LIBRDKAFKA, "librdkafka")
+
 /* Every label with a fixed list, and the name it is shown by. Two more are filled at start:
  * VERSION, by metrics_version_set, and SINK, by metrics_sink_add. */
 #define METRIC_LABELS(X)     \
@@ -83,7 +87,8 @@
     X(SINK_ERROR, "reason")  \
     X(S3_RESULT, "result")   \
     X(DEAD_LETTER, "reason") \
-    X(TRANSACTION, "result")
+    X(TRANSACTION, "result") \
+    X(PLANE, "plane")
 
 #define METRIC_VALUE_ENUMERATOR(label, name, text) METRIC_##label##_##name,
 #define METRIC_LABEL_ENUM(label, shown) \

@@ -45,6 +45,8 @@ enum config_sasl {
     CONFIG_SASL_SCRAM_SHA_256,
     CONFIG_SASL_SCRAM_SHA_512
 };
+/* Who sends the events. */
+enum config_kafka_producer { CONFIG_KAFKA_PRODUCER_AUTO, CONFIG_KAFKA_PRODUCER_LIBRDKAFKA };
 enum config_on_refused { CONFIG_ON_REFUSED_RETRY, CONFIG_ON_REFUSED_DEAD_LETTER };
 enum config_on_full { CONFIG_ON_FULL_BLOCK, CONFIG_ON_FULL_GAP };
 
@@ -106,6 +108,7 @@ struct config_sink {
         struct {
             char *path; /* NULL: none */
         } dead_letter;
+        enum config_kafka_producer producer;
         enum config_on_refused on_refused;
         struct {
             enum config_switch enabled;

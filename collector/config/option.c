@@ -18,6 +18,7 @@ static const char *const s3_payload_values[] = {"auto", "signed", NULL};
 static const char *const switch_values[] = {"false", "true", NULL};
 static const char *const kafka_compression_values[] = {"lz4", "zstd", "gzip", "snappy", "none", NULL};
 static const char *const sasl_values[] = {"none", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", NULL};
+static const char *const kafka_producer_values[] = {"auto", "librdkafka", NULL};
 static const char *const on_refused_values[] = {"retry", "dead_letter", NULL};
 static const char *const on_full_values[] = {"block", "gap", NULL};
 static const char *const log_level_values[] = {"debug", "info", "warn", "error", NULL};

@@ -6,11 +6,14 @@
 #include <string.h>
 
 #include "diag.h"
+#include "direct/direct.h"
 
 #define MESSAGE_BYTES_LEAST 640u /* what librdkafka adds to each message that waits, headers too */
 /* More of them no longer stay in the caches until they are sent; fewer wait for linger.ms, since a batch for
  * each partition does not fill. */
 #define MESSAGES_MAX 50000u
+#define IDENTITY_MS \
+    "200" /* how often librdkafka says who it is: as soon as that events can be sent directly */
 #define TRANSACTION_MS_LEAST 60000u
 
 /* ---- what librdkafka says ----------------------------------------------------------------------------- */
@@ -104,6 +107,7 @@ static rd_kafka_conf_t *conf_producer(kafka_link *link) {
         setting_put(link, conf, "delivery.report.only.error", "true") &&
         number_put(link, conf, "queue.buffering.max.kbytes", (link->opt.buffer_bytes + 1023) / 1024) &&
         number_put(link, conf, "queue.buffering.max.messages", messages_max(link)) &&
+        (direct_unsuitable(link) || setting_put(link, conf, "statistics.interval.ms", IDENTITY_MS)) &&
         (link->oversize.batch_bytes == 0 || number_put(link, conf, "batch.size", link->oversize.batch_bytes)))
         return conf;
     if (conf)
@@ -125,7 +129,7 @@ static rd_kafka_conf_t *conf_reader(kafka_link *link) {
     return NULL;
 }
 
-static size_t bytes_of(const rd_kafka_conf_t *conf, const char *key) {
+static size_t number_of(const rd_kafka_conf_t *conf, const char *key) {
     char value[24] = "0";
     size_t n = sizeof value;
     rd_kafka_conf_get(conf, key, value, &n);
@@ -136,8 +140,10 @@ bool client_settings_take(kafka_link *link) {
     rd_kafka_conf_t *conf = conf_producer(link);
     if (!conf)
         return false;
-    size_t batch = bytes_of(conf, "batch.size"), message = bytes_of(conf, "message.max.bytes");
-    link->oversize.batch_bytes = batch < message ? batch : message;
+    size_t batch = number_of(conf, "batch.size"), most = number_of(conf, "message.max.bytes");
+    link->oversize.batch_bytes = batch < most ? batch : most;
+    link->message_bytes_max = most;
+    link->propagation_ms = (uint32_t)number_of(conf, "topic.metadata.propagation.max.ms");
     rd_kafka_conf_destroy(conf);
     return true;
 }
@@ -155,10 +161,13 @@ static rd_kafka_t *client_new(kafka_link *link, rd_kafka_type_t type, rd_kafka_c
 }
 
 rd_kafka_t *client_producer(kafka_link *link,
-                            void (*reports)(rd_kafka_t *, const rd_kafka_message_t *, void *)) {
+                            void (*reports)(rd_kafka_t *, const rd_kafka_message_t *, void *),
+                            int (*statistics)(rd_kafka_t *, char *, size_t, void *)) {
     rd_kafka_conf_t *conf = conf_producer(link);
-    if (conf)
+    if (conf) {
         rd_kafka_conf_set_dr_msg_cb(conf, reports);
+        rd_kafka_conf_set_stats_cb(conf, statistics);
+    }
     return client_new(link, RD_KAFKA_PRODUCER, conf);
 }
 

@@ -21,9 +21,11 @@ static inline void cleanup_error(rd_kafka_error_t **error) {
  * link->message names. */
 bool client_settings_take(kafka_link *link);
 
-/* NULL: link->message says why. Its opaque is the link. `reports`: of messages that were not delivered. */
+/* NULL: link->message says why. Its opaque is the link. `reports`: of messages that were not delivered.
+ * `statistics`: librdkafka's, as JSON, several times a second. */
 rd_kafka_t *client_producer(kafka_link *link,
-                            void (*reports)(rd_kafka_t *, const rd_kafka_message_t *, void *));
+                            void (*reports)(rd_kafka_t *, const rd_kafka_message_t *, void *),
+                            int (*statistics)(rd_kafka_t *, char *, size_t, void *));
 rd_kafka_t *client_reader(kafka_link *link);
 
 #endif

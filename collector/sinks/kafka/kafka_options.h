@@ -34,6 +34,7 @@ typedef struct kafka_options {
     uint32_t partitions, replication_factor; /* of topics that we create; 0: the broker's default */
     const char *dead_letter_path;            /* NULL: what no broker takes stops the sink */
     bool refused_aside;                      /* what a refused topic should get goes there too */
+    bool librdkafka_only;                    /* the direct plane is not wanted */
     uint64_t buffer_bytes;                   /* of messages that no broker has confirmed yet */
     uint64_t roll_interval_us;               /* an epoch's, which the transaction's timeout has to exceed */
     const _Atomic uint64_t

@@ -65,14 +65,9 @@ static sink_err owner_claim(kafka_target *t, char ret_owner[RECORDS_OWNER_SIZE])
     int key_n = snprintf(key, sizeof key, "%s" RECORDS_OWNERS_SUFFIX, link->names.transactional_id);
     int n = snprintf(ret_owner, RECORDS_OWNER_SIZE, "%s %" PRIu64 " %s", link->owner, ++link->claims,
                      link->history);
-    message m = {.topic = t->checkpoints,
-                 .key = key,
-                 .key_n = (size_t)key_n,
-                 .value = ret_owner,
-                 .value_n = (size_t)n,
-                 .first = true};
+    message m = {.key = key, .key_n = (size_t)key_n, .value = ret_owner, .value_n = (size_t)n};
     bool too_large;
-    sink_err err = producer_send(t->producer, &m, &too_large);
+    sink_err err = producer_send_record(t->producer, t->checkpoints, &m, &too_large);
     return err == SINK_OK ? producer_commit(t->producer) : err;
 }
 
@@ -220,13 +215,13 @@ static size_t headers_make(kafka_target *t, const row *r, header_room *room) {
     message_header *h = room->headers;
     wire_span name = row_name(r);
     if (wanted & KAFKA_HEADER_NAME)
-        *h++ = (message_header){"name", name.data, name.n};
+        *h++ = (message_header){"name", 4, name.data, name.n};
     if (wanted & KAFKA_HEADER_STREAM)
-        *h++ = (message_header){"stream", id_text_of(&t->stream, r->body->entry.stream), ID_SIZE - 1};
+        *h++ = (message_header){"stream", 6, id_text_of(&t->stream, r->body->entry.stream), ID_SIZE - 1};
     if (wanted & KAFKA_HEADER_SEQ)
-        *h++ = (message_header){"seq", room->seq, json_put_uint(room->seq, r->seq)};
+        *h++ = (message_header){"seq", 3, room->seq, json_put_uint(room->seq, r->seq)};
     if (wanted & KAFKA_HEADER_LATE)
-        *h++ = (message_header){"late", r->late ? "true" : "false", r->late ? 4 : 5};
+        *h++ = (message_header){"late", 4, r->late ? "true" : "false", r->late ? 4 : 5};
     return (size_t)(h - room->headers);
 }
 
@@ -320,16 +315,14 @@ static void dead_letters_report(const kafka_target *t) {
 static sink_err checkpoint_send(kafka_target *t, const manifest *m) {
     manifest stored = *m; /* without `from`: its starts are in `to`, and nobody reads it back */
     stored.from.n_starts = 0;
-    message record = {.topic = t->checkpoints,
-                      .key = t->link->names.transactional_id,
-                      .key_n = strlen(t->link->names.transactional_id),
-                      .first = true};
+    message record = {.key = t->link->names.transactional_id,
+                      .key_n = strlen(t->link->names.transactional_id)};
     CLEANUP_FREE char *text = manifest_encode(&stored, SINK_COMMIT, &record.value_n);
     if (!text)
         return SINK_ERR_MEMORY;
     record.value = text;
     bool large = false;
-    sink_err err = producer_send(t->producer, &record, &large);
+    sink_err err = producer_send_record(t->producer, t->checkpoints, &record, &large);
     if (err != SINK_OK || !large)
         return err;
     link_say(t->link, "the checkpoint is larger than message.max.bytes");

@@ -23,6 +23,8 @@ struct kafka_link {
     uint64_t claims;                    /* how often we tried to become the owner */
     bool owned;                         /* we were the owner once, so another one came after us */
     registry *registry;                 /* NULL: none */
+    size_t message_bytes_max;           /* librdkafka's message.max.bytes */
+    uint32_t propagation_ms;            /* how long a topic that is not there is waited for */
     oversize oversize;
     refusals refusals;
     char message[256]; /* what went wrong last; empty: nothing */

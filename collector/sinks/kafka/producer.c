@@ -2,37 +2,31 @@
 
 #include <stdlib.h>
 
+#include <jansson.h>
+
 #include "diag.h"
+#include "direct/direct.h"
 #include "metrics.h"
+#include "plane_rdkafka.h"
 #include "sdk/src/base/clock.h"
 
 #define INIT_MS 30000u  /* for the cluster to answer, and to finish what our predecessor began */
-#define SEND_MS 60000u  /* for room in the buffer */
 #define FLUSH_MS 60000u /* for the brokers to have all of an epoch */
 #define COMMIT_MS 30000u
 #define COMMIT_LEAST_MS 1000u /* even when the collector stops: the brokers have the messages */
 #define ABORT_MS 2000u
 #define SLICE_MS 200u /* how fast a stop and a failed message are noticed */
-#define ROOM_MS 1u    /* a full buffer makes room in milliseconds, and delivered messages wake nobody */
-#define SETTINGS_MAX 8u
+#define ID_MS 5000u   /* for librdkafka to say who it is, which it does several times a second */
 
 struct producer {
-    kafka_link *link;
-    rd_kafka_t *rk;
-    bool open;   /* a transaction is */
-    bool failed; /* a message was not delivered, so the transaction cannot be committed */
+    producer_core core;
+    plane plane;
+    bool open; /* a transaction is */
 };
 
 /* ---- errors ------------------------------------------------------------------------------------------- */
 
 static void transactions_count(unsigned result) { metric_add(METRIC_KAFKA_TRANSACTIONS, result, 1); }
-
-_Static_assert(sizeof(void *) >= sizeof(uint64_t), "a message's row travels as its opaque pointer");
-
-static bool is_refusal(rd_kafka_resp_err_t err) {
-    return err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED || err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
-           err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || err == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION;
-}
 
 /* A message that was not delivered. What a person is told is the first one's reason: the others follow from
  * it. */
@@ -45,17 +39,35 @@ static void report_take(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaqu
         return;
     if (m->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && id != 0)
         oversize_take(&link->oversize, id, m->len + m->key_len);
-    if (is_refusal(m->err) && id != 0)
+    if (plane_is_refusal(m->err) && id != 0)
         refusals_add(&link->refusals, rd_kafka_topic_name(m->rkt), base_mono_us());
-    if (!p->failed)
+    if (!p->core.failed)
         link_say(link, "topic %s: %s", rd_kafka_topic_name(m->rkt), rd_kafka_err2str(m->err));
-    p->failed = true;
+    p->core.failed = true;
 }
 
 static sink_err error_say(const producer *p, const char *what, const rd_kafka_error_t *error) {
-    if (!p->failed) /* else the message's own reason says more */
-        link_say(p->link, "%s: %s", what, rd_kafka_error_string(error));
+    if (!p->core.failed) /* else the message's own reason says more */
+        link_say(p->core.link, "%s: %s", what, rd_kafka_error_string(error));
     return SINK_ERR_IO;
+}
+
+/* ---- who we are --------------------------------------------------------------------------------------- */
+
+/* The statistics are librdkafka's only way to tell. They are made as JSON several times a second; only the
+ * first that has an answer is read. */
+static int identity_take(rd_kafka_t *rk, char *text, size_t n, void *opaque) {
+    producer_core *core = &((kafka_link *)opaque)->producer->core;
+    (void)rk;
+    json_t *all = core->id < 0 ? json_loadb(text, n, 0, NULL) : NULL;
+    const json_t *eos = json_object_get(all, "eos");
+    const json_t *id = json_object_get(eos, "producer_id"), *epoch = json_object_get(eos, "producer_epoch");
+    if (json_is_integer(id) && json_is_integer(epoch)) {
+        core->epoch = (int16_t)json_integer_value(epoch);
+        core->id = json_integer_value(id);
+    }
+    json_decref(all);
+    return 0; /* the text is librdkafka's to free */
 }
 
 /* ---- life --------------------------------------------------------------------------------------------- */
@@ -64,10 +76,10 @@ producer *producer_open(kafka_link *link) {
     producer *p = calloc(1, sizeof *p);
     if (!p)
         return NULL;
-    p->link = link;
+    p->core = (producer_core){.link = link, .id = -1};
     link->producer = p;
-    p->rk = client_producer(link, report_take);
-    if (!p->rk) {
+    p->core.rk = client_producer(link, report_take, identity_take);
+    if (!p->core.rk) {
         free(p);
         return NULL;
     }
@@ -76,30 +88,40 @@ producer *producer_open(kafka_link *link) {
 
 /* Readers wait at the first message of an open transaction, so it should not stay so until it times out. */
 static void transaction_abort(producer *p) {
-    uint64_t deadline = link_deadline_us(p->link, ABORT_MS);
-    CLEANUP_ERROR rd_kafka_error_t *error =
-        rd_kafka_abort_transaction(p->rk, link_left_ms(p->link, deadline, ABORT_MS));
     p->open = false;
-    if (!error)
+    if (p->core.fenced) {
+        transactions_count(METRIC_TRANSACTION_FENCED);
+        return;
+    }
+    bool done = p->plane.ops->abort(p->plane.self);
+    if (!done) {
+        uint64_t deadline = link_deadline_us(p->core.link, ABORT_MS);
+        CLEANUP_ERROR rd_kafka_error_t *error =
+            rd_kafka_abort_transaction(p->core.rk, link_left_ms(p->core.link, deadline, ABORT_MS));
+        done = !error;
+    }
+    if (done)
         transactions_count(METRIC_TRANSACTION_ABORTED);
 }
 
 void producer_close(producer *p) {
     if (!p)
         return;
-    if (p->open && rd_kafka_fatal_error(p->rk, NULL, 0) == RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (p->open && rd_kafka_fatal_error(p->core.rk, NULL, 0) == RD_KAFKA_RESP_ERR_NO_ERROR)
         transaction_abort(p);
-    rd_kafka_destroy(p->rk);
-    oversize_learn(&p->link->oversize);
-    p->link->producer = NULL;
+    if (p->plane.ops)
+        p->plane.ops->close(p->plane.self);
+    rd_kafka_destroy(p->core.rk);
+    oversize_learn(&p->core.link->oversize);
+    p->core.link->producer = NULL;
     free(p);
 }
 
-sink_err producer_init(producer *p) {
-    uint64_t deadline = link_deadline_us(p->link, INIT_MS);
+static sink_err transactions_init(producer *p) {
+    uint64_t deadline = link_deadline_us(p->core.link, INIT_MS);
     for (;;) {
-        int slice = link_left_ms(p->link, deadline, SLICE_MS);
-        CLEANUP_ERROR rd_kafka_error_t *error = rd_kafka_init_transactions(p->rk, slice);
+        int slice = link_left_ms(p->core.link, deadline, SLICE_MS);
+        CLEANUP_ERROR rd_kafka_error_t *error = rd_kafka_init_transactions(p->core.rk, slice);
         if (!error)
             return SINK_OK;
         if (!rd_kafka_error_is_retriable(error) || slice == 0)
@@ -107,109 +129,90 @@ sink_err producer_init(producer *p) {
     }
 }
 
-rd_kafka_t *producer_handle(const producer *p) { return p->rk; }
+/* NULL: the direct plane is open. */
+static const char *direct_try(producer *p, sink_err *ret_err) {
+    const char *why = direct_unsuitable(p->core.link);
+    if (why)
+        return why;
+    uint64_t deadline = link_deadline_us(p->core.link, ID_MS);
+    int slice;
+    while (p->core.id < 0 && (slice = link_left_ms(p->core.link, deadline, SLICE_MS)) > 0)
+        rd_kafka_poll(p->core.rk, slice);
+    if (p->core.id < 0)
+        return "librdkafka does not say who it is";
+    *ret_err = direct_open(&p->core, &p->plane, &why);
+    return why;
+}
+
+sink_err producer_init(producer *p) {
+    sink_err err = transactions_init(p);
+    if (err != SINK_OK)
+        return err;
+    const char *why = direct_try(p, &err);
+    if (err != SINK_OK)
+        return err;
+    if (why)
+        p->plane = plane_rdkafka_open(&p->core);
+    metric_add(METRIC_KAFKA_PRODUCERS, why ? METRIC_PLANE_LIBRDKAFKA : METRIC_PLANE_DIRECT, 1);
+    diag_info("kafka producer", DIAG_STR("sink", p->core.link->sink), DIAG_STR("plane", p->plane.ops->name),
+              DIAG_STR("why", why ? why : "nothing needs librdkafka's"));
+    if (why)
+        p->core.link->message[0] = '\0'; /* it may be what `why` lends */
+    return SINK_OK;
+}
+
+rd_kafka_t *producer_handle(const producer *p) { return p->core.rk; }
 
 /* ---- messages ----------------------------------------------------------------------------------------- */
 
-/* For librdkafka, which copies it. */
-static void *lent(const void *data) { return (void *)(uintptr_t)data; }
-
-/* Of our own making: headers that librdkafka has made of VTYPE_HEADER it frees twice when the partitioner
- * fails (its issue 4627). NULL: the message has none, or there is no memory. */
-static rd_kafka_headers_t *headers_make(const message *m) {
-    rd_kafka_headers_t *headers = m->n_headers > 0 ? rd_kafka_headers_new(m->n_headers) : NULL;
-    for (size_t i = 0; headers && i < m->n_headers; i++) {
-        const message_header *h = &m->headers[i];
-        rd_kafka_header_add(headers, h->name, -1, h->value, (ssize_t)h->n);
-    }
-    return headers;
+sink_err producer_topic_open(producer *p, const char *name, plane_topic **ret_topic) {
+    return p->plane.ops->topic_open(p->plane.self, name, ret_topic);
 }
 
-/* Takes the headers if it succeeds. */
-static rd_kafka_resp_err_t message_offer(producer *p, const message *m, rd_kafka_headers_t *headers) {
-    rd_kafka_vu_t settings[SETTINGS_MAX];
-    size_t n = 0;
-    settings[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = m->topic};
-    settings[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY};
-    settings[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = (void *)(uintptr_t)m->row};
-    settings[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = m->time_ms};
-    settings[n++] =
-        (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {.ptr = lent(m->key), .size = m->key_n}};
-    settings[n++] =
-        (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {.ptr = lent(m->value), .size = m->value_n}};
-    if (m->first)
-        settings[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = 0};
-    if (headers)
-        settings[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers};
-    CLEANUP_ERROR rd_kafka_error_t *error = rd_kafka_produceva(p->rk, settings, n);
-    return error ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
+void producer_topic_close(producer *p, plane_topic *topic) {
+    if (topic)
+        p->plane.ops->topic_close(p->plane.self, topic);
 }
 
 static sink_err transaction_begin(producer *p) {
-    CLEANUP_ERROR rd_kafka_error_t *error = rd_kafka_begin_transaction(p->rk);
+    CLEANUP_ERROR rd_kafka_error_t *error = rd_kafka_begin_transaction(p->core.rk);
     if (error)
         return error_say(p, "cannot begin a transaction", error);
     p->open = true;
     return SINK_OK;
 }
 
-static sink_err send_failed(const producer *p, const message *m, rd_kafka_resp_err_t err) {
-    char fatal[160] = "";
-    rd_kafka_fatal_error(p->rk, fatal, sizeof fatal);
-    if (!p->failed)
-        link_say(p->link, "topic %s: %s", rd_kafka_topic_name(m->topic),
-                 fatal[0] ? fatal : rd_kafka_err2str(err));
-    return SINK_ERR_IO;
-}
-
-/* Until there is room, or a message was refused. Takes the headers if it succeeds. */
-static rd_kafka_resp_err_t message_put(producer *p, const message *m, rd_kafka_headers_t *headers) {
-    uint64_t deadline = 0; /* not asked for unless the buffer is full */
-    for (;;) {
-        rd_kafka_resp_err_t err = message_offer(p, m, headers);
-        if (err == RD_KAFKA_RESP_ERR_NO_ERROR || err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
-            return err;
-        if (deadline == 0)
-            deadline = link_deadline_us(p->link, SEND_MS);
-        int slice = link_left_ms(p->link, deadline, ROOM_MS);
-        rd_kafka_poll(p->rk, slice); /* for room, or for the message that was the reason */
-        if (p->failed || err != RD_KAFKA_RESP_ERR__QUEUE_FULL || slice == 0)
-            return err;
-    }
-}
-
 sink_err producer_send(producer *p, const message *m, bool *ret_too_large) {
     if (!p->open && transaction_begin(p) != SINK_OK)
         return SINK_ERR_IO;
-    rd_kafka_headers_t *headers = headers_make(m);
-    if (m->n_headers > 0 && !headers)
-        return SINK_ERR_MEMORY;
-    rd_kafka_resp_err_t err = message_put(p, m, headers);
-    if (err != RD_KAFKA_RESP_ERR_NO_ERROR && headers)
-        rd_kafka_headers_destroy(headers);
-    *ret_too_large = err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
-    return err == RD_KAFKA_RESP_ERR_NO_ERROR || *ret_too_large ? SINK_OK : send_failed(p, m, err);
+    return p->plane.ops->send(p->plane.self, m, ret_too_large);
+}
+
+sink_err producer_send_record(producer *p, rd_kafka_topic_t *topic, const message *m, bool *ret_too_large) {
+    if (!p->open && transaction_begin(p) != SINK_OK)
+        return SINK_ERR_IO;
+    return plane_rdkafka_send(&p->core, topic, 0, m, ret_too_large);
 }
 
 sink_err producer_poll(producer *p) {
-    rd_kafka_poll(p->rk, 0);
-    return p->failed ? SINK_ERR_IO : SINK_OK;
+    rd_kafka_poll(p->core.rk, 0);
+    return p->core.failed ? SINK_ERR_IO : p->plane.ops->poll(p->plane.self);
 }
 
 /* ---- the end of a transaction ------------------------------------------------------------------------- */
 
 /* Until the brokers have every message, so that the commit itself is one short exchange. */
 static sink_err messages_flush(producer *p) {
-    uint64_t deadline = link_deadline_us(p->link, FLUSH_MS);
+    uint64_t deadline = link_deadline_us(p->core.link, FLUSH_MS);
     for (;;) {
-        int slice = link_left_ms(p->link, deadline, SLICE_MS);
-        rd_kafka_resp_err_t err = rd_kafka_flush(p->rk, slice);
-        if (p->failed)
+        int slice = link_left_ms(p->core.link, deadline, SLICE_MS);
+        rd_kafka_resp_err_t err = rd_kafka_flush(p->core.rk, slice);
+        if (p->core.failed)
             return SINK_ERR_IO;
         if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
             return SINK_OK;
         if (slice == 0) {
-            link_say(p->link, "no broker has taken the epoch's messages in time");
+            link_say(p->core.link, "no broker has taken the epoch's messages in time");
             return SINK_ERR_IO;
         }
     }
@@ -223,10 +226,10 @@ static unsigned result_of(const rd_kafka_error_t *error) {
 
 /* In slices, for a stop may come meanwhile; a call goes on where the one before it ran out of time. */
 static rd_kafka_error_t *commit_wait(const producer *p) {
-    uint64_t deadline = link_deadline_us(p->link, COMMIT_MS);
+    uint64_t deadline = link_deadline_us(p->core.link, COMMIT_MS);
     for (;;) {
-        bool last = link_left_ms(p->link, deadline, COMMIT_LEAST_MS) < (int)COMMIT_LEAST_MS;
-        rd_kafka_error_t *error = rd_kafka_commit_transaction(p->rk, (int)COMMIT_LEAST_MS);
+        bool last = link_left_ms(p->core.link, deadline, COMMIT_LEAST_MS) < (int)COMMIT_LEAST_MS;
+        rd_kafka_error_t *error = rd_kafka_commit_transaction(p->core.rk, (int)COMMIT_LEAST_MS);
         if (last || !error || rd_kafka_error_code(error) != RD_KAFKA_RESP_ERR__TIMED_OUT)
             return error;
         rd_kafka_error_destroy(error);
@@ -234,12 +237,15 @@ static rd_kafka_error_t *commit_wait(const producer *p) {
 }
 
 sink_err producer_commit(producer *p) {
-    sink_err err = messages_flush(p);
+    sink_err err = p->plane.ops->flush(p->plane.self);
+    if (err == SINK_OK)
+        err = messages_flush(p);
     if (err != SINK_OK)
         return err;
     CLEANUP_ERROR rd_kafka_error_t *error = commit_wait(p);
     if (!error) {
         p->open = false;
+        p->plane.ops->committed(p->plane.self);
         transactions_count(METRIC_TRANSACTION_COMMITTED);
         return SINK_OK;
     }

@@ -7,46 +7,36 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "client.h"
+#include "plane.h"
 
 typedef struct producer producer;
-
-#define MESSAGE_HEADERS_MAX 4u
-
-typedef struct message_header {
-    const char *name;
-    const void *value;
-    size_t n;
-} message_header;
-
-/* Everything is lent for the call. */
-typedef struct message {
-    rd_kafka_topic_t *topic;
-    const void *key, *value;
-    size_t key_n, value_n;
-    int64_t time_ms; /* 0: now */
-    const message_header *headers;
-    size_t n_headers;
-    bool first;   /* to partition 0, whatever the key */
-    uint64_t row; /* of oversize_row; 0: none */
-} message;
 
 /* Does not touch the network. NULL: link->message says why. */
 producer *producer_open(kafka_link *link);
 /* Aborts what is open, if the broker answers soon. Accepts NULL. */
 void producer_close(producer *p);
 
-/* Fences off whoever has our transactional.id, and aborts or completes what he had begun. */
+/* Fences off whoever has our transactional.id, aborts or completes what he had begun, and decides which way
+ * the events go, which is logged. */
 sink_err producer_init(producer *p);
+
+/* After producer_init. Lent until producer_topic_close, which accepts NULL; closed before the producer is. */
+sink_err producer_topic_open(producer *p, const char *name, plane_topic **ret_topic);
+void producer_topic_close(producer *p, plane_topic *topic);
 
 /* Adds to the transaction, which it begins when there is none. The buffer full: waits for room.
  * *ret_too_large: larger than any broker is asked to take, and left out; that is no error. */
 sink_err producer_send(producer *p, const message *m, bool *ret_too_large);
 
+/* The same, by librdkafka and to partition 0, for what is in the transaction besides events. m->topic is not
+ * looked at. */
+sink_err producer_send_record(producer *p, rd_kafka_topic_t *topic, const message *m, bool *ret_too_large);
+
 /* Notices messages that were not delivered. Does not block. */
 sink_err producer_poll(producer *p);
 
-/* Durable, with all that was sent since the last commit. */
+/* Durable, with all that was sent since the last commit. Something of it has to be a record: for librdkafka a
+ * transaction without one is empty, and it would not end it. */
 sink_err producer_commit(producer *p);
 
 /* For topics and questions about them: borrowed until producer_close. */

@@ -14,8 +14,7 @@
 #define SET_SLOTS 8u
 #define SETS 256u
 #define NAMES_MAX (SETS * SET_SLOTS)
-#define OPENED_MAX \
-    (8 * NAMES_MAX) /* librdkafka forgets no topic, so now and then the producer is made anew */
+#define OPENED_MAX (8 * NAMES_MAX) /* a producer forgets no topic, so now and then it is made anew */
 
 typedef struct slot {
     char *name; /* malloc; NULL: free */
@@ -47,19 +46,18 @@ static bool route_init(route *r, const char *pattern) {
     return !r->varies || r->slots;
 }
 
-static void slot_empty(slot *s) {
+static void slot_empty(producer *p, slot *s) {
     if (!s->name)
         return;
-    rd_kafka_topic_destroy(s->topic.handle);
+    producer_topic_close(p, s->topic.handle);
     free(s->name);
     *s = (slot){0};
 }
 
-static void route_fini(route *r) {
-    if (r->fixed.handle)
-        rd_kafka_topic_destroy(r->fixed.handle);
+static void route_fini(producer *p, route *r) {
+    producer_topic_close(p, r->fixed.handle);
     for (size_t i = 0; r->slots && i < NAMES_MAX; i++)
-        slot_empty(&r->slots[i]);
+        slot_empty(p, &r->slots[i]);
     free(r->slots);
 }
 
@@ -80,8 +78,8 @@ topics *topics_new(kafka_link *link, producer *p) {
 void topics_free(topics *t) {
     if (!t)
         return;
-    route_fini(&t->routes[0]);
-    route_fini(&t->routes[1]);
+    route_fini(t->producer, &t->routes[0]);
+    route_fini(t->producer, &t->routes[1]);
     free(t);
 }
 
@@ -109,24 +107,21 @@ static sink_err topic_open(topics *t, const route *r, wire_span name, topic *ret
         link_say(t->link, "%s", why);
         return SINK_ERR_IO;
     }
-    found.handle = rd_kafka_topic_new(producer_handle(t->producer), text, NULL);
-    if (!found.handle) {
-        link_say(t->link, "topic %s: %s", text, rd_kafka_err2str(rd_kafka_last_error()));
-        return SINK_ERR_IO;
-    }
-    *ret_topic = found;
-    return SINK_OK;
+    err = producer_topic_open(t->producer, text, &found.handle);
+    if (err == SINK_OK)
+        *ret_topic = found;
+    return err;
 }
 
 /* The name's, or what it may have: the one that was not used for longest. */
-static slot *slot_find(const route *r, wire_span name) {
+static slot *slot_find(producer *p, const route *r, wire_span name) {
     slot *set = &r->slots[base_crc32c(0, name.data, name.n) % SETS * SET_SLOTS], *oldest = set;
     for (slot *s = set; s < set + SET_SLOTS; s++) {
         if (s->name && s->n == name.n && memcmp(s->name, name.data, name.n) == 0)
             return s;
         oldest = s->used < oldest->used ? s : oldest;
     }
-    slot_empty(oldest);
+    slot_empty(p, oldest);
     return oldest;
 }
 
@@ -151,7 +146,7 @@ static sink_err topic_find(topics *t, route *r, wire_span name, const topic **re
         *ret_topic = &r->fixed;
         return r->fixed.handle ? SINK_OK : topic_open(t, r, name, &r->fixed);
     }
-    slot *s = slot_find(r, name);
+    slot *s = slot_find(t->producer, r, name);
     s->used = ++r->uses;
     *ret_topic = &s->topic;
     return s->name ? SINK_OK : slot_fill(t, r, s, name);
@@ -164,7 +159,7 @@ sink_err topics_get(topics *t, wire_span name, bool late, const topic **ret_topi
         return err;
     if (link->refusals.n == 0 || !link->opt.refused_aside)
         return SINK_OK;
-    const char *topic_name = rd_kafka_topic_name((*ret_topic)->handle);
+    const char *topic_name = (*ret_topic)->handle->name;
     if (!refusals_has(&link->refusals, topic_name, base_mono_us()))
         return SINK_OK;
     link_say(link, "topic %s was refused", topic_name);

@@ -10,7 +10,7 @@ typedef struct topics topics;
 
 /* Where events go. */
 typedef struct topic {
-    rd_kafka_topic_t *handle;
+    plane_topic *handle;
     uint32_t schema; /* its id, with a schema registry */
 } topic;
 

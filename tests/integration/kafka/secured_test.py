@@ -138,6 +138,7 @@ class SecuredTest(unittest.TestCase):
         self.allow(ResourceType.TOPIC, "rights", AclOperation.WRITE)
         await_numbers(c, range(10))
         c.await_ready()
+        self.assertIn("plane=direct", c.log.read_text())
 
     def test_a_wrong_password_is_said(self):
         c = self.collector("intruder", password="wrong")

@@ -131,6 +131,7 @@ class SinkTest(unittest.TestCase):
         c.send([("counted", {"n": n, "text": "x" * (25000 if n == 7 else 3000)}) for n in range(40)])
         await_numbers(c, [n for n in range(40) if n != 7])
         self.assertEqual(self.set_aside(aside), [("too_large", "narrow", 7)])
+        self.assertGreater(c.metric("kafka_transactions_total", "aborted"), 0)
         c.stop()
         c.start()
         c.send([("counted", {"n": n, "text": "x" * (25000 if n == 47 else 10)}) for n in range(40, 50)])

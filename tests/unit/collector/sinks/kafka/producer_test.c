@@ -18,7 +18,7 @@ rd_kafka_resp_err_t rd_kafka_mock_broker_push_request_error_rtts(rd_kafka_mock_c
 
 #define END_TRANSACTION 26 /* in Kafka's protocol */
 
-static void send_some(producer *p, rd_kafka_topic_t *topic, unsigned count) {
+static void send_some(producer *p, plane_topic *topic, unsigned count) {
     message m = {.topic = topic, .key = "key", .key_n = 3, .value = "value", .value_n = 5};
     for (unsigned i = 0; i < count; i++) {
         bool too_large;
@@ -31,12 +31,13 @@ static void test_producer_when_the_buffer_is_full_then_it_goes_on_as_soon_as_the
     (void)state;
     kafka_link *link = mock_link_new("events");
     producer *p = mock_producer_open(link);
-    rd_kafka_topic_t *topic = rd_kafka_topic_new(producer_handle(p), "events", NULL);
+    plane_topic *topic;
+    assert_int_equal(producer_topic_open(p, "events", &topic), SINK_OK);
     uint64_t before = base_mono_us();
     send_some(p, topic, 100000);
     assert_int_equal(producer_commit(p), SINK_OK);
     assert_true(base_mono_us() - before < 6000000);
-    rd_kafka_topic_destroy(topic);
+    producer_topic_close(p, topic);
     producer_close(p);
     kafka_link_free(link);
 }
@@ -45,7 +46,8 @@ static void test_producer_when_the_buffer_is_full_then_it_goes_on_as_soon_as_the
 static sink_err commit_slowly(int answer_ms, uint64_t give_up_after_us) {
     kafka_link *link = mock_link_new("events");
     producer *p = mock_producer_open(link);
-    rd_kafka_topic_t *topic = rd_kafka_topic_new(producer_handle(p), "events", NULL);
+    plane_topic *topic;
+    assert_int_equal(producer_topic_open(p, "events", &topic), SINK_OK);
     send_some(p, topic, 1);
     rd_kafka_mock_cluster_t *cluster = rd_kafka_handle_mock_cluster(producer_handle(p));
     rd_kafka_mock_broker_push_request_error_rtts(cluster, 1, END_TRANSACTION, 1, RD_KAFKA_RESP_ERR_NO_ERROR,
@@ -53,7 +55,7 @@ static sink_err commit_slowly(int answer_ms, uint64_t give_up_after_us) {
     if (give_up_after_us > 0)
         mock_give_up_us = base_mono_us() + give_up_after_us;
     sink_err err = producer_commit(p);
-    rd_kafka_topic_destroy(topic);
+    producer_topic_close(p, topic);
     producer_close(p);
     kafka_link_free(link);
     return err;

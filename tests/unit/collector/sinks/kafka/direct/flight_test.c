@@ -1,0 +1,130 @@
+/* Produce requests: what an answer is believed, whatever a broker sends. */
+#include "kafka/direct/flight.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../mock_link.h"
+
+#define MESSAGE_TOO_LARGE 10
+#define NOT_LEADER 6
+#define VERSION 5
+
+static void rows_make(partition *p, direct_topic *t, int32_t index, uint64_t first) {
+    *p = (partition){.topic = t, .index = index, .rows = calloc(2, sizeof *p->rows), .rows_size = 2};
+    assert_non_null(p->rows);
+    p->rows[0] = (oversize_report){first, 2000000};
+    p->rows[1] = (oversize_report){first + 1, 50};
+}
+
+typedef struct rig {
+    producer_core core;
+    direct_topic topic;
+    partition partitions[2];
+    flight_part parts[2];
+    oversize_report rows[4];
+    flight flight;
+} rig;
+
+/* A request with a batch of two rows for each of two partitions. */
+static void rig_make(rig *r) {
+    *r = (rig){.core = {.link = mock_link_new("events"), .id = 1}};
+    strcpy(r->topic.base.name, "events");
+    for (int32_t i = 0; i < 2; i++) {
+        rows_make(&r->partitions[i], &r->topic, i, 10 * (uint64_t)(i + 1));
+        r->parts[i] = (flight_part){&r->partitions[i], 2 * (size_t)i, 2};
+        memcpy(&r->rows[2 * i], r->partitions[i].rows, 2 * sizeof *r->rows);
+    }
+    r->flight = (flight){.parts = r->parts, .n = 2, .rows = r->rows, .n_rows = 4};
+}
+
+static void rig_free(rig *r) {
+    free(r->partitions[0].rows);
+    free(r->partitions[1].rows);
+    kafka_link_free(r->core.link);
+}
+
+/* An answer for these partitions, in this order, with these codes. */
+static void answer_make(frame *f, const int32_t *partitions, const int16_t *codes, int32_t n) {
+    f->n = 0;
+    frame_put_i32(f, 1);
+    frame_put_string(f, "events");
+    frame_put_i32(f, n);
+    for (int32_t i = 0; i < n; i++) {
+        frame_put_i32(f, partitions[i]);
+        frame_put_i16(f, codes[i]);
+        frame_put_i64(f, 1234);
+        frame_put_i64(f, -1);
+        frame_put_i64(f, 0);
+    }
+    frame_put_i32(f, 0); /* throttled */
+}
+
+static sink_err answered(rig *r, const int32_t *partitions, const int16_t *codes, int32_t n, size_t cut) {
+    frame f = {0};
+    answer_make(&f, partitions, codes, n);
+    answer a = {f.data, f.data + f.n - cut, false};
+    sink_err err = flight_answer(&r->flight, &r->core, VERSION, &a);
+    frame_fini(&f);
+    return err;
+}
+
+static void test_flight_when_every_batch_is_taken_then_is_well(void **state) {
+    (void)state;
+    rig r;
+    rig_make(&r);
+    assert_int_equal(answered(&r, (int32_t[]){1, 0}, (int16_t[]){0, 0}, 2, 0), SINK_OK);
+    assert_false(r.core.failed);
+    rig_free(&r);
+}
+
+/* A commit after this would lose the batch that nobody spoke of. */
+static void test_flight_when_an_answer_lacks_a_batch_then_is_not(void **state) {
+    (void)state;
+    rig r;
+    rig_make(&r);
+    assert_int_equal(answered(&r, (int32_t[]){1}, (int16_t[]){0}, 1, 0), SINK_ERR_IO);
+    assert_true(r.core.failed);
+    rig_free(&r);
+    rig_make(&r);
+    assert_int_equal(answered(&r, (int32_t[]){0, 1}, (int16_t[]){0, 0}, 2, 6), SINK_ERR_IO);
+    rig_free(&r);
+}
+
+static void test_flight_when_a_batch_is_refused_then_it_is_named(void **state) {
+    (void)state;
+    rig r;
+    rig_make(&r);
+    assert_int_equal(answered(&r, (int32_t[]){0, 1}, (int16_t[]){0, NOT_LEADER}, 2, 0), SINK_ERR_IO);
+    assert_non_null(strstr(r.core.link->message, "topic events: "));
+    assert_int_equal(r.core.link->oversize.n_reports, 0);
+    rig_free(&r);
+}
+
+static void test_flight_when_a_batch_is_too_large_then_its_rows_are_reported(void **state) {
+    (void)state;
+    rig r;
+    rig_make(&r);
+    assert_int_equal(answered(&r, (int32_t[]){0, 1}, (int16_t[]){0, MESSAGE_TOO_LARGE}, 2, 0), SINK_ERR_IO);
+    const oversize *o = &r.core.link->oversize;
+    assert_int_equal(o->n_reports, 2);
+    assert_int_equal(o->reports[0].row, 20);
+    assert_int_equal(o->reports[0].bytes, 2000000);
+    assert_int_equal(o->reports[1].row, 21);
+    rig_free(&r);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_flight_when_every_batch_is_taken_then_is_well),
+        cmocka_unit_test(test_flight_when_an_answer_lacks_a_batch_then_is_not),
+        cmocka_unit_test(test_flight_when_a_batch_is_refused_then_it_is_named),
+        cmocka_unit_test(test_flight_when_a_batch_is_too_large_then_its_rows_are_reported),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
