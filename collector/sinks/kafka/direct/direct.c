@@ -181,6 +181,8 @@ static size_t request_run(partition *const *all, size_t n) {
 }
 
 static sink_err all_send(direct *d) {
+    if (d->n_dirty == 0)
+        return SINK_OK;
     sink_err err = dirty_add_to_transaction(d);
     qsort(d->dirty, d->n_dirty, sizeof(partition *), by_leader);
     for (size_t at = 0, run; at < d->n_dirty && err == SINK_OK; at += run) {
