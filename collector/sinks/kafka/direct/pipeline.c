@@ -129,7 +129,7 @@ static sink_err leader_write(leader *l) {
 }
 
 static sink_err leader_read(pipeline *p, leader *l) {
-    while (l->n > 0) {
+    while (l->first) {
         answer a;
         int32_t correlation;
         bool there;
