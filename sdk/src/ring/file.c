@@ -14,6 +14,7 @@
 
 #define RING_FILE "ring"
 #define ZERO_CHUNK 4096u
+#define WARM_START_BYTES (64u * 1024u) /* of a run of which nothing is known yet */
 
 static wadi_err err_of(int code) {
     switch (code) {
@@ -216,46 +217,6 @@ void wdi_ring_close(wdi_ring *ring) {
     close(ring->fd);
     memset(ring, 0, sizeof *ring);
     ring->fd = -1;
-}
-
-/* ---- ready for writing ------------------------------------------------------------------------------ */
-
-#if !defined(MADV_POPULATE_WRITE)
-#define MADV_POPULATE_WRITE 23
-#endif
-#define WARM_CHUNK_BYTES \
-    (256u * 1024u) /* a call keeps the host's own mmap() waiting no longer than that takes */
-#define WARM_START_BYTES (64u * 1024u) /* nothing is known yet */
-
-static void pages_warm(uint8_t *from, uint64_t bytes) {
-    while (bytes > 0) {
-        size_t n = bytes < WARM_CHUNK_BYTES ? (size_t)bytes : WARM_CHUNK_BYTES;
-        if (madvise(from, n, MADV_POPULATE_WRITE) != 0)
-            return;
-        from += n;
-        bytes -= n;
-    }
-}
-
-void wdi_ring_warm(wdi_ring *ring, uint64_t bytes) {
-    uint64_t size = ring->mask + 1;
-    uint64_t page = (uint64_t)(ring->data - (uint8_t *)ring->header);
-    uint64_t kept = ring->warm_bytes - ring->warm_bytes / 4; /* busy times are not forgotten at once */
-    ring->warm_bytes = bytes > kept ? bytes : kept;
-    if (ring->warm_bytes > size / 2)
-        ring->warm_bytes = size / 2;
-    uint64_t tail = wdi_ring_tail(ring) & ring->mask;
-    uint64_t from = tail & ~(page - 1);
-    uint64_t end = (tail + ring->warm_bytes + page - 1) & ~(page - 1);
-    pages_warm((uint8_t *)ring->header, page);
-    if (end <= size) {
-        pages_warm(ring->data + from, end - from);
-        return;
-    }
-    /* The record that goes over the end is written to the second mapping, whose pages have faults of their
-     * own. */
-    pages_warm(ring->data + from, size + page - from);
-    pages_warm(ring->data, end - size);
 }
 
 /* ---- a run's start ---------------------------------------------------------------------------------- */
