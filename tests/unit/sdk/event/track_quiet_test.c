@@ -15,18 +15,6 @@
 
 /* ---- a malloc that counts ---------------------------------------------------------------------------- */
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#endif
-#if !defined(SANITIZED)
-#define SANITIZED 0
-#endif
-
 #if defined(__GLIBC__) && !SANITIZED
 #define COUNTS_ALLOCATIONS 1
 
@@ -54,11 +42,6 @@ void *aligned_alloc(size_t alignment, size_t n) {
     return __libc_memalign(alignment, n);
 }
 #endif
-
-static inline void skip_because(const char *reason) {
-    print_message("skipped: %s\n", reason);
-    skip();
-}
 
 /* ---- what is counted --------------------------------------------------------------------------------- */
 

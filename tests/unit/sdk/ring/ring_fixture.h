@@ -17,6 +17,24 @@
 #include "sdk/src/ring/layout.h"
 #include "sdk/src/ring/ring.h"
 
+/* A sanitizer has memory, faults and system calls of its own. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#endif
+#if !defined(SANITIZED)
+#define SANITIZED 0
+#endif
+
+static inline void skip_because(const char *reason) {
+    print_message("skipped: %s\n", reason);
+    skip();
+}
+
 #define FIXTURE_RING_BYTES WDI_RING_BYTES_MIN
 #define FIXTURE_START 4096u
 
