@@ -127,7 +127,7 @@ class Device:
     async def suspend(self, seconds):
         """All of the machine but its boot clock."""
         self.process.signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
         begin = time.monotonic()
         await asyncio.sleep(seconds)
         self.clocks.slept(int((time.monotonic() - begin) * SECOND_US))

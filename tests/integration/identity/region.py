@@ -156,7 +156,7 @@ class Device(devices.Device):
         path = self.directory / f"copy-{Device.snapshots}"
         if self.process:
             self.process.signal(signal.SIGSTOP)
-            os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
+            os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)  # it may just have ended
         shutil.copytree(self.store, path)
         taken = Snapshot(path, self.owed())
         if self.process:
