@@ -19,6 +19,7 @@
 #define CHUNK_NUMBERS_MAX 512u /* of a new chunk */
 #define CHUNKS_IN_MAP 64u      /* a chunk takes at most this part of a small map */
 #define TXN_PART 16u           /* and a transaction of the drainer this part */
+#define TXN_BYTES_MAX (256u * 1024u) /* LMDB has it in memory until the commit */
 #define QUOTA_PERCENT_STOP 70u
 
 /* ---- memory ------------------------------------------------------------------------------------- */
@@ -275,7 +276,8 @@ uint64_t wdi_store_pending(const wdi_store *s) {
 }
 
 size_t wdi_store_txn_bytes_max(const wdi_store *s) {
-    return (size_t)(base_lmdb_map_bytes(s->env) / TXN_PART);
+    uint64_t part = base_lmdb_map_bytes(s->env) / TXN_PART;
+    return (size_t)(part < TXN_BYTES_MAX ? part : TXN_BYTES_MAX);
 }
 
 void wdi_store_ring_tail_set(wdi_store *s, uint64_t ring_tail) { s->ring_tail = ring_tail; }
