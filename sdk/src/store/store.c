@@ -16,9 +16,9 @@
 #define PATH_BYTES_MAX 4096u
 #define WHY_BYTES 128u
 #define CHUNK_PAYLOAD_MIN 4096u
-#define CHUNK_NUMBERS_MAX 512u /* of a new chunk */
-#define CHUNKS_IN_MAP 64u      /* a chunk takes at most this part of a small map */
-#define TXN_PART 16u           /* and a transaction of the drainer this part */
+#define CHUNK_NUMBERS_MAX 512u       /* of a new chunk */
+#define CHUNKS_IN_MAP 64u            /* a chunk takes at most this part of a small map */
+#define TXN_PART 16u                 /* and a transaction of the drainer this part */
 #define TXN_BYTES_MAX (256u * 1024u) /* LMDB has it in memory until the commit */
 #define QUOTA_PERCENT_STOP 70u
 

@@ -69,7 +69,7 @@ static void command_set(device *d, char **words) {
             *options[i].text = words[2] != NULL ? strdup(words[2]) : NULL; /* until the end of the program */
         else if (options[i].n32 != NULL)
             *options[i].n32 = (uint32_t)number(words[2]);
-        else
+        else if (options[i].n64 != NULL)
             *options[i].n64 = number(words[2]);
         answer("ok");
         return;
