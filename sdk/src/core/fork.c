@@ -139,7 +139,6 @@ static wadi_err handle_renew(wadi *w) {
     w->ring_lost = w->owed_ticket = w->store_errors = 0;
     w->store_error = WADI_OK;
     w->gone = false;
-    w->store_error = WADI_OK;
     w->begun = w->ring_started = false;
     w->attributes.id = 0;
     atomic_store(&w->flush_wanted, false);

@@ -46,7 +46,7 @@ static void nap_us(uint32_t us) {
     nanosleep(&pause, NULL);
 }
 
-static void wrong(const char *format, ...) {
+__attribute__((format(printf, 1, 2))) static void wrong(const char *format, ...) {
     va_list args;
     if (atomic_exchange(&notes->is_wrong, true))
         return;
@@ -141,8 +141,7 @@ static void *companion(void *context) {
 /* Of a process's own children; of orphans too where it is the storm's. */
 static void dead_reap(void) {
     int status = 0;
-    pid_t pid = 0;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+    while (waitpid(-1, &status, WNOHANG) > 0) {
         if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
             wrong("a process ended by signal %d", WTERMSIG(status));
         if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
@@ -329,7 +328,9 @@ static uint32_t lanes_count(const char *dir) {
     uint32_t n = 0;
     snprintf(path, sizeof path, "%s/lanes", dir);
     DIR *d = opendir(path);
-    for (struct dirent *e = d != NULL ? readdir(d) : NULL; e != NULL; e = readdir(d))
+    if (d == NULL)
+        return 0;
+    for (struct dirent *e = readdir(d); e != NULL; e = readdir(d))
         n += e->d_name[0] != '.';
     closedir(d);
     return n;

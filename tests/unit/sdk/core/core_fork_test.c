@@ -10,11 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "sdk/src/store/store.h"
+#include "sdk/src/core/handle.h"
 
 static void test_events_of_a_killed_process_are_recovered(void **state) {
     (void)state;
@@ -216,6 +218,42 @@ static void test_child_has_a_stream_of_its_own_and_its_parents_context(void **st
     assert_memory_not_equal(streams[0], streams[1], WIRE_ID_BYTES);
     assert_memory_not_equal(streams[0], streams[2], WIRE_ID_BYTES);
     assert_memory_not_equal(streams[1], streams[2], WIRE_ID_BYTES);
+    lane_dir_remove(dir);
+}
+
+/* As before Linux 4.14. */
+static void test_child_is_known_where_pages_cannot_be_wiped(void **state) {
+    (void)state;
+    char dir[LANE_DIR_BYTES];
+    lane_dir_make(dir);
+    wadi *w = lane_open(dir, 3600000);
+    void *page = (void *)(uintptr_t)w->tracker.process;
+    assert_int_equal(madvise(page, (size_t)sysconf(_SC_PAGESIZE), MADV_KEEPONFORK), 0);
+    w->tracker.process_asked = true;
+    child_end(child_begin(w, use_everything));
+    lane_record(w, 0, 5, NULL);
+    assert_int_equal(wadi_close(w, 1000), WADI_OK);
+    assert_int_equal(settled(dir, 0), 5);
+    assert_int_equal(settled(dir, 1), 11);
+    lane_dir_remove(dir);
+}
+
+/* Whoever forks past the C library gets no handlers, and may rely on nothing. */
+static void test_child_of_a_bare_clone_is_refused(void **state) {
+    (void)state;
+    char dir[LANE_DIR_BYTES];
+    lane_dir_make(dir);
+    wadi *w = lane_open(dir, 3600000);
+    pid_t child = (pid_t)syscall(SYS_clone, (long)SIGCHLD, 0L, 0L, 0L, 0L);
+    if (child == 0) {
+        int wrong = lane_track(w, 0, 0, NULL) != WADI_ERR_FORKED;
+        wrong += wadi_flush(w) != WADI_ERR_FORKED;
+        _exit(wrong + (wadi_close(w, 0) != WADI_ERR_FORKED));
+    }
+    child_end(child);
+    lane_record(w, 0, 5, NULL);
+    assert_int_equal(wadi_close(w, 1000), WADI_OK);
+    assert_int_equal(settled(dir, 0), 5);
     lane_dir_remove(dir);
 }
 
@@ -486,6 +524,8 @@ int main(void) {
         cmocka_unit_test(test_child_records_in_a_lane_of_its_own),
         cmocka_unit_test(test_events_of_a_killed_child_are_recovered),
         cmocka_unit_test(test_child_has_a_stream_of_its_own_and_its_parents_context),
+        cmocka_unit_test(test_child_is_known_where_pages_cannot_be_wiped),
+        cmocka_unit_test(test_child_of_a_bare_clone_is_refused),
         cmocka_unit_test(test_children_of_children_have_lanes_too),
         cmocka_unit_test(test_threads_of_a_child_share_its_lane),
         cmocka_unit_test(test_child_without_a_lane_says_so_counts_and_tries_again),
