@@ -23,6 +23,7 @@ static journal_err err_of(base_lmdb_err err) {
     case BASE_LMDB_NO_SPACE:
         return JOURNAL_ERR_FULL;
     case BASE_LMDB_IO:
+    case BASE_LMDB_GIVEN_UP:
         return JOURNAL_ERR_IO;
     case BASE_LMDB_CORRUPT:
         return JOURNAL_ERR_CORRUPT;

@@ -66,6 +66,7 @@ const char *base_lmdb_strerror(base_lmdb_err err) {
         [BASE_LMDB_MEMORY] = "out of memory",
         [BASE_LMDB_PERMISSION] = "permission denied",
         [BASE_LMDB_SYSTEM] = "the system refused",
+        [BASE_LMDB_GIVEN_UP] = "the disk failed before",
     };
     return (size_t)err < sizeof texts / sizeof texts[0] ? texts[err] : "unknown";
 }
@@ -97,7 +98,7 @@ static base_lmdb_err err_map(base_lmdb *self, int rc) {
     case EIO:
         return space_is_out(self) ? BASE_LMDB_NO_SPACE : BASE_LMDB_IO;
     case MDB_PANIC:
-        return BASE_LMDB_IO;
+        return BASE_LMDB_GIVEN_UP;
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
     case MDB_INVALID:

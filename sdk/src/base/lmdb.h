@@ -26,7 +26,9 @@ typedef enum base_lmdb_err {
     BASE_LMDB_CORRUPT,  /* not LMDB's file, of another word size or version, or damaged */
     BASE_LMDB_MEMORY,
     BASE_LMDB_PERMISSION,
-    BASE_LMDB_SYSTEM, /* anything else */
+    BASE_LMDB_SYSTEM,   /* anything else */
+    BASE_LMDB_GIVEN_UP, /* a commit had failed at the very end, which LMDB does not forgive: close, and open
+                           again. That transaction may count, or not */
 } base_lmdb_err;
 
 const char *base_lmdb_strerror(base_lmdb_err err);

@@ -26,6 +26,11 @@ static wadi_err context_put(wdi_store *store, const wdi_record *r) {
 /* A record that the store refuses as such is skipped: it would block the way for good. */
 static wadi_err record_put(wdi_store *store, const wdi_record *r, wdi_drain_stats *stats) {
     wadi_err err = WADI_ERR_INVALID;
+    /* By a commit that failed, and reached the disk all the same. */
+    if (r->end <= wdi_store_ring_pos(store)) {
+        stats->events += r->kind == WDI_RECORD_EVENT;
+        return WADI_OK;
+    }
     switch (r->kind) {
     case WDI_RECORD_EVENT:
         err = wdi_store_put_event(store, r->data, r->n, r->crc, r->priority, r->end);

@@ -10,12 +10,12 @@
 #define RESERVE_BYTES (256u * 1024u)
 
 static uint64_t reserve_bytes(const wdi_store *s) {
-    uint64_t part = base_lmdb_map_bytes(s->env) / 100 * RESERVE_PERCENT;
+    uint64_t part = s->map_bytes / 100 * RESERVE_PERCENT;
     return part > RESERVE_BYTES ? part : RESERVE_BYTES;
 }
 
 bool wdi_room_left(const wdi_store *s, wdi_room room) {
-    return s->used_bytes + reserve_bytes(s) / 4 * (uint64_t)room <= base_lmdb_map_bytes(s->env);
+    return s->used_bytes + reserve_bytes(s) / 4 * (uint64_t)room <= s->map_bytes;
 }
 
 bool wdi_store_is_full(const wdi_store *s) { return !wdi_room_left(s, WDI_ROOM_DRAIN); }
@@ -85,7 +85,7 @@ static void builder_put(wdi_store *s, const uint8_t *event, size_t n, const wdi_
  * a chunk needs pages in a row. */
 static wadi_err full_note(wdi_store *s, wadi_err err) {
     const uint32_t step_percent = 5, percent_min = 40;
-    uint64_t percent = s->used_bytes * 100 / base_lmdb_map_bytes(s->env);
+    uint64_t percent = s->used_bytes * 100 / s->map_bytes;
     if (err != WADI_ERR_DISK_FULL || percent < percent_min)
         return err;
     if (percent < s->quota_percent && s->quota_percent >= percent_min + step_percent)
@@ -175,7 +175,7 @@ wadi_err wdi_store_put_context(wdi_store *s, uint32_t id, const void *encoded, s
 wadi_err wdi_store_commit(wdi_store *s, uint64_t ring_pos) {
     wadi_err err = s->txn != NULL ? builder_flush(s) : WADI_ERR_INVALID;
     if (err == WADI_OK)
-        s->state.meta.ring_pos = ring_pos;
+        s->state.meta.ring_pos = ring_pos > s->state.meta.ring_pos ? ring_pos : s->state.meta.ring_pos;
     return pages_note(s, wdi_txn_end(s, err));
 }
 

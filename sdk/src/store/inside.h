@@ -57,6 +57,9 @@ typedef struct wdi_picker {
 
 struct wdi_store {
     base_lmdb *env;
+    base_lmdb_options lmdb; /* of env */
+    uint64_t map_bytes;
+    wadi_err commit_failed; /* what became of the last commit */
     base_lmdb_txn *txn;     /* the writing one, while it lasts */
     base_lmdb_txn *reader;  /* what the last batch handed out borrows from */
     base_lmdb_cursor *walk; /* over chunks, in `txn` or `reader` */
@@ -83,6 +86,12 @@ struct wdi_store {
     uint64_t max_age_us;
     const wdi_diag *diag;
 };
+
+/* ---- opening (store.c) -------------------------------------------------------------------------- */
+
+/* After LMDB has given the file up: what that holds decides, be it with the last transaction or without.
+ * Streams' cursors are at their low end again. Until it succeeds there is no env. */
+WADI_NODISCARD wadi_err wdi_store_reopen(wdi_store *s);
 
 /* ---- transactions (txn.c) ----------------------------------------------------------------------- */
 

@@ -4,7 +4,7 @@
 #define START_PERCENT 75u
 #define CHUNKS_AT_ONCE 8u /* of one transaction, which must find room itself */
 
-static uint64_t used_percent(const wdi_store *s) { return s->used_bytes * 100 / base_lmdb_map_bytes(s->env); }
+static uint64_t used_percent(const wdi_store *s) { return s->used_bytes * 100 / s->map_bytes; }
 
 static bool quota_wanted(wdi_store *s) {
     uint64_t percent = used_percent(s);

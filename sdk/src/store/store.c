@@ -57,6 +57,28 @@ static wdi_store *store_alloc(const wdi_store_options *opt) {
 
 /* ---- opening ------------------------------------------------------------------------------------ */
 
+static const base_lmdb_db events_db = {NULL, false};
+
+/* `path` is borrowed while the environment lasts. */
+static wadi_err env_open(wdi_store *s, const base_lmdb_options *lmdb) {
+    bool reserved = false;
+    s->lmdb = *lmdb;
+    base_lmdb_err err = base_lmdb_open(lmdb, &s->env, &reserved);
+    if (err != BASE_LMDB_OK)
+        return wdi_lmdb_err(err);
+    s->map_bytes = base_lmdb_map_bytes(s->env);
+    if (lmdb->preallocate && !reserved)
+        wdi_diagf(s->diag, WADI_DIAG_INFO, "store: %s: no space could be reserved", lmdb->path);
+    return WADI_OK;
+}
+
+/* Beside the store, for a while. */
+static wadi_err env_make(wdi_store *s, const char *path, uint64_t bytes) {
+    (void)unlink(path); /* an earlier try's */
+    const base_lmdb_options lmdb = {.path = path, .map_bytes = (size_t)bytes, .dbs = &events_db, .n_dbs = 1};
+    return env_open(s, &lmdb);
+}
+
 static wadi_err store_begin_fresh(wdi_store *s, uint64_t quarantined) {
     wadi_err err = wdi_txn_begin(s);
     if (err != WADI_OK)
@@ -78,16 +100,10 @@ static bool new_path_set(const wdi_store_options *opt, char path[PATH_BYTES_MAX]
 /* It takes its place when it is whole: cut off while LMDB writes its first pages, it would look damaged. */
 static wadi_err store_make(const wdi_store_options *opt) {
     char path[PATH_BYTES_MAX];
-    const base_lmdb_db db = {NULL, false};
-    const base_lmdb_options lmdb = {
-        .path = path, .map_bytes = (size_t)opt->disk_bytes_max, .dbs = &db, .n_dbs = 1};
     if (!new_path_set(opt, path))
         return WADI_ERR_INVALID;
     wdi_store *s = store_alloc(opt);
-    wadi_err err = s != NULL ? WADI_OK : WADI_ERR_NO_MEMORY;
-    (void)unlink(path); /* an earlier try's */
-    if (err == WADI_OK)
-        err = wdi_lmdb_err(base_lmdb_open(&lmdb, &s->env, NULL));
+    wadi_err err = s != NULL ? env_make(s, path, opt->disk_bytes_max) : WADI_ERR_NO_MEMORY;
     if (err == WADI_OK)
         err = store_begin_fresh(s, wdi_quarantine_count(opt->quarantine_dir));
     wdi_store_close(s);
@@ -98,18 +114,10 @@ static wadi_err store_make(const wdi_store_options *opt) {
     return err;
 }
 
-/* There is a file, and LMDB may map it. Looked at in every open, after a clean close too: a walk over the
- * pages costs less than the look at every chunk that follows, and a disk may spoil what lies still. */
-static wadi_err file_ready(const wdi_store_options *opt, char why[WHY_BYTES]) {
+static wadi_err pages_check(int fd, char why[WHY_BYTES]) {
     lmdb_check_report report;
-    int fd = open(opt->path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return errno == ENOENT ? store_make(opt) : WADI_OK; /* of another fault LMDB will tell */
     lmdb_check_result result = lmdb_check(fd, NULL, &report);
-    close(fd);
-    if (result == LMDB_CHECK_EMPTY)
-        return store_make(opt);
-    if (result == LMDB_CHECK_GOOD)
+    if (result == LMDB_CHECK_GOOD || result == LMDB_CHECK_EMPTY)
         return WADI_OK;
     if (result == LMDB_CHECK_FAILED)
         return report.reason == LMDB_CHECK_MEMORY_FAULT ? WADI_ERR_NO_MEMORY : WADI_ERR_IO;
@@ -117,33 +125,80 @@ static wadi_err file_ready(const wdi_store_options *opt, char why[WHY_BYTES]) {
     return WADI_ERR_CORRUPT;
 }
 
+/* There is a file, and LMDB may map it. Looked at in every open, after a clean close too: a walk over the
+ * pages costs less than the look at every chunk that follows, and a disk may spoil what lies still. */
+static wadi_err file_ready(const wdi_store_options *opt, char why[WHY_BYTES]) {
+    struct stat st;
+    int fd = open(opt->path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? store_make(opt) : WADI_OK; /* of another fault LMDB will tell */
+    bool empty = fstat(fd, &st) == 0 && st.st_size == 0;
+    wadi_err err = empty ? WADI_OK : pages_check(fd, why);
+    close(fd);
+    return empty ? store_make(opt) : err;
+}
+
+static wadi_err state_load(wdi_store *s, bool *ret_fresh) {
+    wadi_err err = wdi_reader_begin(s);
+    if (err == WADI_OK)
+        err = wdi_store_load(s, ret_fresh);
+    wdi_reader_end(s);
+    if (err == WADI_OK)
+        s->kept = s->state;
+    return err;
+}
+
 static wadi_err store_open_file(wdi_store *s, const wdi_store_options *opt) {
-    const base_lmdb_db db = {NULL, false};
     const base_lmdb_options lmdb = {.path = opt->path,
                                     .map_bytes = (size_t)opt->disk_bytes_max,
-                                    .dbs = &db,
+                                    .dbs = &events_db,
                                     .n_dbs = 1,
                                     .working = opt->working,
                                     .preallocate = true};
-    bool reserved = false, fresh = false;
-    base_lmdb_err lmdb_err = base_lmdb_open(&lmdb, &s->env, &reserved);
-    if (lmdb_err != BASE_LMDB_OK)
-        return wdi_lmdb_err(lmdb_err);
-    if (!reserved)
-        wdi_diagf(s->diag, WADI_DIAG_INFO, "store: %s: no space could be reserved", opt->path);
-    wadi_err err = wdi_reader_begin(s);
+    bool fresh = false;
+    wadi_err err = env_open(s, &lmdb);
     if (err == WADI_OK)
-        err = wdi_store_load(s, &fresh);
-    wdi_reader_end(s);
+        err = state_load(s, &fresh);
     if (err != WADI_OK)
         return err;
-    s->kept = s->state;
     return fresh ? store_begin_fresh(s, wdi_quarantine_count(opt->quarantine_dir)) : WADI_OK;
+}
+
+static wadi_err env_open_again(wdi_store *s) {
+    const base_lmdb_options lmdb = s->lmdb;
+    char why[WHY_BYTES];
+    base_lmdb_close(s->env);
+    s->env = NULL;
+    int fd = open(lmdb.path, O_RDONLY | O_CLOEXEC);
+    wadi_err err = fd >= 0 ? pages_check(fd, why) : WADI_ERR_IO;
+    if (fd >= 0)
+        close(fd);
+    return err == WADI_OK ? env_open(s, &lmdb) : err;
+}
+
+wadi_err wdi_store_reopen(wdi_store *s) {
+    const wdi_meta before = s->kept.meta;
+    bool fresh = false;
+    wadi_err err = env_open_again(s);
+    if (err == WADI_OK)
+        err = state_load(s, &fresh);
+    const wdi_meta *now = &s->kept.meta;
+    if (err == WADI_OK && (fresh || now->next_seq < before.next_seq || now->ring_pos < before.ring_pos))
+        err = WADI_ERR_CORRUPT; /* another file */
+    if (err == WADI_OK) {
+        wdi_diagf(s->diag, WADI_DIAG_WARN, "store: opened again, after its disk had failed");
+        return WADI_OK;
+    }
+    if (err == WADI_ERR_CORRUPT)
+        s->failed = err;
+    s->state = s->kept;
+    base_lmdb_close(s->env);
+    s->env = NULL;
+    return err;
 }
 
 /* A new file beside the damaged one, with what can be read of that. WADI_ERR_CORRUPT: nothing. */
 static wadi_err store_salvage(const wdi_store_options *opt, const char *path) {
-    const base_lmdb_db db = {NULL, false};
     struct stat st;
     int fd = open(opt->path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) != 0) {
@@ -158,12 +213,8 @@ static wadi_err store_salvage(const wdi_store_options *opt, const char *path) {
     /* Beyond this limit the kernel would not only refuse but raise SIGXFSZ in our host. */
     if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && bytes > limit.rlim_cur)
         bytes = limit.rlim_cur;
-    const base_lmdb_options lmdb = {.path = path, .map_bytes = (size_t)bytes, .dbs = &db, .n_dbs = 1};
     wdi_store *s = store_alloc(opt);
-    wadi_err err = s != NULL ? WADI_OK : WADI_ERR_NO_MEMORY;
-    (void)unlink(path); /* an earlier try's */
-    if (err == WADI_OK)
-        err = wdi_lmdb_err(base_lmdb_open(&lmdb, &s->env, NULL));
+    wadi_err err = s != NULL ? env_make(s, path, bytes) : WADI_ERR_NO_MEMORY;
     if (err == WADI_OK)
         err = wdi_salvage(s, fd);
     wdi_store_close(s);
@@ -276,7 +327,7 @@ uint64_t wdi_store_pending(const wdi_store *s) {
 }
 
 size_t wdi_store_txn_bytes_max(const wdi_store *s) {
-    uint64_t part = base_lmdb_map_bytes(s->env) / TXN_PART;
+    uint64_t part = s->map_bytes / TXN_PART;
     return (size_t)(part < TXN_BYTES_MAX ? part : TXN_BYTES_MAX);
 }
 

@@ -35,7 +35,7 @@
 typedef struct wdi_store wdi_store;
 
 typedef struct wdi_store_options {
-    const char *path;           /* the LMDB file; its directory exists */
+    const char *path;           /* the LMDB file; its directory exists. Borrowed for the store's life */
     const char *quarantine_dir; /* where a damaged file is set aside: as many bytes as disk_bytes_max, the
                                    oldest go first */
     uint8_t installation[WIRE_ID_BYTES];

@@ -10,6 +10,7 @@ wadi_err wdi_lmdb_err(base_lmdb_err err) {
     case BASE_LMDB_NO_SPACE:
         return WADI_ERR_DISK_FULL;
     case BASE_LMDB_IO:
+    case BASE_LMDB_GIVEN_UP:
         return WADI_ERR_IO;
     case BASE_LMDB_CORRUPT:
         return WADI_ERR_CORRUPT;
@@ -85,13 +86,23 @@ void wdi_reader_end(wdi_store *s) {
     s->reader = NULL;
 }
 
+/* A file that LMDB has given up is opened again, and this call still fails, as the commit before had: what
+ * the caller knows of the store may not be so any more. */
+static wadi_err env_begin(wdi_store *s, bool write, base_lmdb_txn **ret_txn) {
+    base_lmdb_err err = s->env != NULL ? base_lmdb_begin(s->env, write, ret_txn) : BASE_LMDB_GIVEN_UP;
+    if (err != BASE_LMDB_GIVEN_UP)
+        return wdi_lmdb_err(err);
+    wadi_err opened = wdi_store_reopen(s);
+    return opened == WADI_OK ? s->commit_failed : opened;
+}
+
 wadi_err wdi_reader_begin(wdi_store *s) {
     wdi_reader_end(s);
     if (s->failed != WADI_OK)
         return s->failed;
     if (s->txn != NULL)
         return WADI_ERR_INVALID; /* the drainer's is still open */
-    return wdi_lmdb_err(base_lmdb_begin(s->env, false, &s->reader));
+    return env_begin(s, false, &s->reader);
 }
 
 wadi_err wdi_txn_begin(wdi_store *s) {
@@ -100,7 +111,7 @@ wadi_err wdi_txn_begin(wdi_store *s) {
         return s->failed;
     if (s->txn != NULL)
         return WADI_ERR_INVALID; /* the drainer's is still open */
-    return wdi_lmdb_err(base_lmdb_begin(s->env, true, &s->txn));
+    return env_begin(s, true, &s->txn);
 }
 
 static const wdi_stream *stream_by_ordinal(const wdi_state *state, uint32_t ordinal) {
@@ -153,7 +164,7 @@ wadi_err wdi_txn_end(wdi_store *s, wadi_err err) {
     base_lmdb_txn *txn = s->txn;
     s->txn = NULL;
     if (err == WADI_OK)
-        err = wdi_lmdb_err(base_lmdb_commit(txn));
+        err = s->commit_failed = wdi_lmdb_err(base_lmdb_commit(txn));
     else
         base_lmdb_abort(txn);
     if (err != WADI_OK) {
