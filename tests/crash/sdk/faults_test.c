@@ -1,8 +1,9 @@
-/* Every call to the system that concerns a file fails once, with EIO, with ENOSPC, with EINTR, and short, and
- * every piece of memory is refused once: while a store is opened, new or with what an unclean end left in it,
- * while it commits, drops what is too much, uploads, and closes. Each time the host lives, nothing leaks,
- * what was called safe on the disk is safe, what wadi_track took is there, and the call says what was wrong
- * and no more.
+/* Every call to the system that concerns a file fails once, with EIO, with ENOSPC, with EINTR, and short;
+ * every piece of memory is refused once; and the disk is dead for a while, from each call on, of which it
+ * does what it says it could not: while a store is opened, new or with what an unclean end left in it, while
+ * it commits, drops what is too much, uploads, and closes. Each time the host lives, nothing leaks, what was
+ * called safe on the disk is safe, what wadi_track took is there, and the call says what was wrong and no
+ * more.
  *
  *     sdk_faults_test [every] [seed]     every n-th call only; the seed says with which it begins */
 #include <dirent.h>
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,10 +23,11 @@
 #include "tests/crash/sdk/scene.h"
 #include "tests/crash/sdk/workplace.h"
 
-#define EVERY 4u
+#define EVERY 12u
 #define CALLS_MAX 20000u
 #define WAIT_MS 40u
 #define DISK_BYTES (1u << 20)
+#define LATE 1u /* noted of a call: done, and yet it fails */
 #define EVENTS_BEFORE 20u
 #define EVENTS_WITHIN 40u
 #define EVENTS_FULL_MAX 3000u
@@ -38,10 +41,11 @@ typedef enum fault_kind {
     FAULT_ENOSPC,
     FAULT_EINTR,
     FAULT_SHORT,
+    FAULT_DEAD,
     FAULT_MEMORY,
     FAULTS
 } fault_kind;
-static const char *const fault_names[] = {"EIO", "ENOSPC", "EINTR", "short", "no memory"};
+static const char *const fault_names[] = {"EIO", "ENOSPC", "EINTR", "short", "dead", "no memory"};
 
 static struct {
     fault_kind kind;
@@ -54,33 +58,52 @@ static struct {
 } trap;
 
 static bool strikes(const char *name) {
-    if (!trap.armed || ++trap.calls != trap.at)
+    uint32_t call = trap.armed ? ++trap.calls : 0;
+    if (call == 0 || (trap.kind == FAULT_DEAD ? call < trap.at : call != trap.at))
         return false;
     trap.struck = name;
     return true;
 }
 
+static bool concerns(const io_call *call) {
+    if (trap.kind == FAULT_MEMORY)
+        return call->kind == IO_MAP;
+    if (trap.kind == FAULT_SHORT)
+        return call->kind == IO_READ || call->kind == IO_WRITE;
+    struct stat st; /* of a dead disk; an eventfd lives */
+    if (trap.kind == FAULT_DEAD && call->path == NULL && fstat(call->fd, &st) == 0 && !S_ISREG(st.st_mode) &&
+        !S_ISDIR(st.st_mode))
+        return false;
+    return call->kind != IO_MAP && call->kind != IO_UNMAP;
+}
+
 static bool call_before(io_call *call) {
-    static const int errors[] = {[FAULT_EIO] = EIO, [FAULT_ENOSPC] = ENOSPC, [FAULT_EINTR] = EINTR};
-    bool sized = call->kind == IO_READ || call->kind == IO_WRITE;
-    if (call->kind == IO_UNMAP) {
+    static const int errors[FAULTS] = {[FAULT_EIO] = EIO,
+                                       [FAULT_ENOSPC] = ENOSPC,
+                                       [FAULT_EINTR] = EINTR,
+                                       [FAULT_DEAD] = EIO,
+                                       [FAULT_MEMORY] = ENOMEM};
+    if (call->kind == IO_UNMAP)
         trap.maps--;
-        return true;
-    }
-    if ((trap.kind == FAULT_MEMORY) != (call->kind == IO_MAP) || (trap.kind == FAULT_SHORT && !sized) ||
-        !strikes(call->name))
+    if (!concerns(call) || !strikes(call->name))
         return true;
     trap.looking = call->kind == IO_READ || call->kind == IO_LOOK;
-    if (trap.kind == FAULT_SHORT) {
+    if (trap.kind == FAULT_SHORT)
         call->n /= 2;
+    if (trap.kind == FAULT_DEAD && trap.calls == trap.at && (call->kind == IO_WRITE || call->kind == IO_SYNC))
+        call->noted = LATE;
+    if (trap.kind == FAULT_SHORT || call->noted == LATE)
         return true;
-    }
     call->result = -1;
-    call->error = trap.kind == FAULT_MEMORY ? ENOMEM : errors[trap.kind];
+    call->error = errors[trap.kind];
     return false;
 }
 
-static void call_after(const io_call *call) {
+static void call_after(io_call *call) {
+    if (call->noted == LATE) {
+        call->result = -1;
+        call->error = EIO;
+    }
     if (call->kind == IO_MAP && call->result == 0 && !call->placed)
         trap.maps++;
 }
@@ -193,6 +216,23 @@ static wadi_err work(phase p, wadi *w) {
 
 static void arm(bool armed) { trap.armed = armed; }
 
+/* Whatever it was, it is over, and the handle is as good as new. */
+static void recovery_check(wadi *w) {
+    const uint32_t recover_ms = 20000;
+    wadi_ticket ticket = 0;
+    arm(false);
+    record(w, EVENTS_WITHIN, 30, &ticket);
+    uint64_t until = (uint64_t)time(NULL) + recover_ms / 1000;
+    wadi_err err = wadi_wait(w, ticket, WADI_DISK, recover_ms);
+    while (err != WADI_OK &&
+           (uint64_t)time(NULL) < until) { /* it says what is wrong, not when it will be well */
+        usleep(WAIT_MS * 1000);
+        err = wadi_wait(w, ticket, WADI_DISK, recover_ms);
+    }
+    if (err != WADI_OK)
+        scene_wrong("it does not recover: %s", wadi_strerror(err));
+}
+
 /* One round in which the phase meets its fault. */
 static wadi_err round_run(phase p, const device_plan *plan) {
     wadi *w = NULL;
@@ -206,6 +246,8 @@ static wadi_err round_run(phase p, const device_plan *plan) {
         fill(w);
     arm(p == COMMIT || p == EVICTION || p == UPLOAD);
     outcome = work(p, w);
+    if (p == COMMIT && trap.struck != NULL)
+        recovery_check(w);
     arm(p == CLOSE);
     wadi_err closed = wadi_close(w, WAIT_MS);
     arm(false);
@@ -217,12 +259,8 @@ static wadi_err round_run(phase p, const device_plan *plan) {
 /* The fault's own name, or that of what could not be had because of it. An interrupted call says nothing of
  * the disk, and a damaged store, or wrong arguments, nobody has seen. */
 static bool outcome_true(fault_kind kind, wadi_err outcome) {
-    /* LMDB gives up when it could not write its meta page. */
-    if (outcome == WADI_ERR_IO && kind == FAULT_ENOSPC && trap.struck != NULL &&
-        strcmp(trap.struck, "pwrite") == 0)
-        return true;
     if (outcome == WADI_ERR_IO) /* whatever a look or a read says, it is the disk that failed */
-        return kind == FAULT_EIO || kind == FAULT_SHORT ||
+        return kind == FAULT_EIO || kind == FAULT_SHORT || kind == FAULT_DEAD ||
                ((kind == FAULT_ENOSPC || kind == FAULT_EINTR) && trap.looking);
     if (outcome == WADI_ERR_DISK_FULL) /* and a write that stops short has no room */
         return kind == FAULT_ENOSPC || kind == FAULT_SHORT;

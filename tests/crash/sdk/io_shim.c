@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 bool (*io_before)(io_call *call);
-void (*io_after)(const io_call *call);
+void (*io_after)(io_call *call);
 
 static _Thread_local bool inside; /* a hook's own calls are no device's */
 
@@ -38,8 +38,8 @@ static int64_t end(io_call *call, int64_t result) {
         io_after(call);
         inside = false;
     }
-    errno = error;
-    return result;
+    errno = call->result < 0 ? call->error : error;
+    return call->result;
 }
 
 #define WRAP(type, name, ...)        \

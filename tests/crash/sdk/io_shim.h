@@ -45,8 +45,8 @@ typedef struct io_call {
 } io_call;
 
 /* Before: false fails the call with result and error as they are then; n may be made smaller for read and
- * write. After: whatever came of it. NULL: not wanted. From any thread. */
+ * write. After: whatever came of it, which it may change. NULL: not wanted. From any thread. */
 extern bool (*io_before)(io_call *call);
-extern void (*io_after)(const io_call *call);
+extern void (*io_after)(io_call *call);
 
 #endif

@@ -249,7 +249,7 @@ static void call_done(const io_call *call) {
     }
 }
 
-static void call_after(const io_call *call) {
+static void call_after(io_call *call) {
     lock();
     if (call->result >= 0)
         call_done(call);
