@@ -39,6 +39,7 @@ class History:
         for _ in range(STEPS):
             await self.chance.choice(self._steps())(self.chance.choice(self.devices))
         for device in self.devices:
+            await self._record(device)  # twins part at last
             await device.kill()
             await device.drain()
             device.put_away()

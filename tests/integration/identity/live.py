@@ -30,11 +30,14 @@ class Device:
         self._inherited, self._undone, self.doubtful = set(), set(), set()
         self._process = self._ended = self._putback = None
 
-    async def start(self):
+    def signal(self, number):
+        self._process.signal(number)
+
+    async def start(self, around=(), more=()):
         fleet = self.fleet
         self._process = Process(
-            [PROGRAM, self.directory, f"https://{fleet.region.host}:{fleet.region.port}",
-             fleet.region.place.tls / "ca.pem", self.number], self.directory / "log")
+            [*around, PROGRAM, self.directory, f"https://{fleet.region.host}:{fleet.region.port}",
+             fleet.region.place.tls / "ca.pem", self.number, *more], self.directory / "log")
         self._ended = asyncio.create_task(self._process.wait())
         before = len(self.noted())
         await eventually(lambda: len(self.noted()) > before, f"live device {self.number} records")

@@ -1,6 +1,6 @@
-/* A device that records until SIGTERM, and then uploads all of it. What it notes of an event, and what the
- * event is called, comes from a clock that nobody puts back: so it is told apart from what the same process
- * recorded at this place before it was put back to an earlier state. */
+/* A device that records until SIGTERM, and then uploads all of it; SIGUSR1 resets its installation. What it
+ * notes of an event, and what the event is called, comes from a clock that nobody puts back: so it is told
+ * apart from what the same process recorded at this place before it was put back to an earlier state. */
 #include <wadi/wadi.h>
 
 #include <inttypes.h>
@@ -18,11 +18,13 @@
 #define POLLS_MAX 6000
 #define ID_DIGITS 100000000u
 
-static volatile sig_atomic_t ending;
+static volatile sig_atomic_t ending, resetting;
 
-static void on_end(int number) {
-    (void)number;
-    ending = 1;
+static void on_signal(int number) {
+    if (number == SIGTERM)
+        ending = 1;
+    else
+        resetting = 1;
 }
 
 static void pause_us(long us) {
@@ -55,10 +57,11 @@ static wadi_ticket record(wadi *w, notes *n, unsigned number) {
 int main(int argc, char **argv) {
     notes n;
     wadi *w = NULL;
-    if (argc != 5)
+    if (argc != 5 && argc != 6)
         return 2;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    signal(SIGTERM, on_end);
+    signal(SIGTERM, on_signal);
+    signal(SIGUSR1, on_signal);
     wadi_options opt = WADI_OPTIONS_INIT;
     char store[512], noted[512];
     snprintf(store, sizeof store, "%s/store", argv[1]);
@@ -66,6 +69,7 @@ int main(int argc, char **argv) {
     opt.dir = store;
     opt.endpoint = argv[2];
     opt.ca_file = argv[3];
+    opt.installation_from = argv[5]; /* NULL at the end of argv */
     opt.flush_ms = 30;
     opt.retry_max_ms = 500;
     opt.disk_bytes_max = 2 << 20;
@@ -77,6 +81,9 @@ int main(int argc, char **argv) {
     while (!ending) {
         wadi_ticket ticket = record(w, &n, number);
         last = ticket != 0 ? ticket : last;
+        if (resetting && wadi_reset_installation(w) != WADI_OK)
+            return 5;
+        resetting = 0;
         pause_us(PAUSE_US);
     }
     wadi_err err = wadi_flush(w);
