@@ -1,10 +1,13 @@
 #include "sdk/src/base/clock.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "sdk/src/base/random.h"
 
 static int64_t clock_us(clockid_t id) {
     struct timespec ts = {0, 0};
@@ -45,14 +48,21 @@ static bool uuid_parse(const char *text, size_t n, uint8_t ret_id[16]) {
     return true;
 }
 
+/* Where the kernel does not tell, no two processes can be known to be of one boot: what one of them knows of
+ * the boot clock, or of memory that no power cut took, must not be believed by the next. */
+static uint8_t unknown_boot_id[16];
+
+static void unknown_boot_make(void) { (void)!base_random(unknown_boot_id, sizeof unknown_boot_id); }
+
 void base_boot_id(uint8_t ret_id[16]) {
-    memset(ret_id, 0, 16);
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     const int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return;
     char text[64];
-    const ssize_t n = read(fd, text, sizeof text);
-    if (n > 0)
-        (void)uuid_parse(text, (size_t)n, ret_id);
-    (void)close(fd);
+    const ssize_t n = fd >= 0 ? read(fd, text, sizeof text) : -1;
+    if (fd >= 0)
+        (void)close(fd);
+    if (n > 0 && uuid_parse(text, (size_t)n, ret_id))
+        return;
+    pthread_once(&once, unknown_boot_make);
+    memcpy(ret_id, unknown_boot_id, sizeof unknown_boot_id);
 }

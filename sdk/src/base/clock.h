@@ -13,7 +13,8 @@ uint64_t base_mono_us(void);
 /* Unix time, whatever the machine believes. */
 int64_t base_wall_us(void);
 
-/* Identifies this boot: the 16 bytes of /proc/sys/kernel/random/boot_id; zeros where there is none. */
+/* Identifies this boot: the 16 bytes of /proc/sys/kernel/random/boot_id; where it cannot be read,
+ * random and the same for the life of this process. */
 void base_boot_id(uint8_t ret_id[16]);
 
 #endif

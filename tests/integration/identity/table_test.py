@@ -3,10 +3,9 @@
 import asyncio
 import re
 import sys
-import time
 import unittest
 
-from client import (FORK, OK, REFUSED, REWIND, UNVERIFIED, Device, chain_after, crc32c, event_crc, number, post,
+from client import (FORK, OK, REFUSED, REWIND, UNVERIFIED, Device, chain_after, crc32c, event_crc, let_go, number, post,
                     stream_after_fork)
 from region import SOURCE, TRIMMED, RegionTest, eventually
 
@@ -178,21 +177,13 @@ class TrimmedTableTest(HandMadeTest):
 
     SETTINGS = TRIMMED
 
-    async def let_go(self):
-        await self.settle()
-        since = time.time()
-        other = Device(["other"])
-        await self.assert_ok(1, other, 1, 1)
-        await self.settle()
-        await self.region.trimmed(since)
-
     async def test_unverified_once_the_journal_let_go(self):
         twin, parted = self.device.copy(), self.device.copy()
         self.device.record("mine", "mine too")
         parted.record("parted", "parted too", "parted three")
         for first, last in ((1, 5), (6, 9), (10, 11)):
             await self.assert_ok(last, self.device, first, last)
-        await self.let_go()
+        await let_go(self.region)
         chain = self.device.chains[11]
         await self.assert_unverified(12, chain, twin, 1, 9)
         await self.assert_rewind(1, twin, 3, 9)

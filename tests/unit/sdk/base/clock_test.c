@@ -1,11 +1,15 @@
 #include "sdk/src/base/clock.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -61,11 +65,48 @@ static void test_boot_id_when_read_then_the_kernel_s(void **state) {
     assert_memory_equal(digits, expected, 32);
 }
 
+/* In a process that has no /proc: an id of its own, always the same. */
+static int without_proc(uint8_t ret_id[16]) {
+    uint8_t again[16];
+    static const uint8_t zeros[16];
+    int ends[2], status = 0;
+    assert_int_equal(pipe(ends), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+            mount("none", "/proc", "tmpfs", 0, NULL) != 0)
+            _exit(77);
+        base_boot_id(ret_id);
+        base_boot_id(again);
+        const int good = memcmp(ret_id, again, 16) == 0 && memcmp(ret_id, zeros, 16) != 0;
+        _exit(good && write(ends[1], ret_id, 16) == 16 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 0)
+        assert_int_equal(read(ends[0], ret_id, 16), 16);
+    close(ends[0]);
+    close(ends[1]);
+    return WEXITSTATUS(status);
+}
+
+static void test_boot_id_when_the_kernel_does_not_tell_then_no_two_processes_share_one(void **state) {
+    (void)state;
+    uint8_t one[16], other[16];
+    const int status = without_proc(one);
+    if (status == 77)
+        skip();
+    assert_int_equal(status, 0);
+    assert_int_equal(without_proc(other), 0);
+    assert_memory_not_equal(one, other, 16);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clocks_when_read_then_between_two_readings_of_the_system),
         cmocka_unit_test(test_clocks_when_read_again_then_never_back),
         cmocka_unit_test(test_boot_id_when_read_then_the_kernel_s),
+        cmocka_unit_test(test_boot_id_when_the_kernel_does_not_tell_then_no_two_processes_share_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
