@@ -70,9 +70,11 @@ static inline uint8_t *wdi_small_text(uint8_t *p, const wadi_prop *prop, wdi_sma
     const char *string = wdi_text_unknown(prop->value.string);
     if (string == NULL)
         return NULL;
+    if (__builtin_expect(prop->size != 0, 0)) /* before the load: no terminator, it would read on */
+        return wdi_small_long(p, prop, small);
     wdi_text_raw raw = wdi_text_load(string);
     uint32_t n = wdi_text_length(raw);
-    if (__builtin_expect(n == WDI_TEXT_BLOCK || prop->size != 0, 0))
+    if (__builtin_expect(n == WDI_TEXT_BLOCK, 0))
         return wdi_small_long(p, prop, small);
     p[0] = TAG_STRINGS;
     p[1] = (uint8_t)n;

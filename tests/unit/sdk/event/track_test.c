@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <math.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 static void test_event_comes_out_as_it_went_in(void **state) {
     tracked *t = *state;
@@ -44,6 +46,24 @@ static void test_string_with_a_size_needs_no_terminator(void **state) {
     prop.size = 3;
     assert_int_equal(wadi_track(handle(t), "cut", &prop, 1), WADI_OK);
     assert_event(t, "cut part=abc");
+}
+
+static void test_string_with_a_size_is_not_read_beyond_it(void **state) {
+    tracked *t = *state;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(pages, MAP_FAILED);
+    assert_int_equal(mprotect(pages + page, page, PROT_NONE), 0);
+    for (uint32_t n = 1; n <= 40; n++) {
+        char want[64] = "edge part=";
+        char *string = memset(pages + page - n, 'x', n);
+        memcpy(want + strlen(want), string, n);
+        wadi_prop prop = WADI_STR("part", string);
+        prop.size = n;
+        assert_int_equal(wadi_track(handle(t), "edge", &prop, 1), WADI_OK);
+        assert_event(t, want);
+    }
+    assert_int_equal(munmap(pages, 2 * page), 0);
 }
 
 static void test_time_and_priority_and_ticket(void **state) {
@@ -352,6 +372,7 @@ int main(void) {
         TRACKED_TEST(test_event_comes_out_as_it_went_in),
         TRACKED_TEST(test_reused_buffers_are_read_at_the_call),
         TRACKED_TEST(test_string_with_a_size_needs_no_terminator),
+        TRACKED_TEST(test_string_with_a_size_is_not_read_beyond_it),
         TRACKED_TEST(test_time_and_priority_and_ticket),
         TRACKED_TEST(test_context_stands_before_the_events_that_carry_it),
         TRACKED_TEST(test_wrong_arguments_are_refused_and_counted),
