@@ -31,7 +31,7 @@ typedef struct check {
 /* Descending page numbers, which nothing else uses. */
 static lmdb_check_reason free_pages_take(check *c, const uint8_t *words, size_t n, uint64_t *before) {
     for (size_t i = 0; i < n; i++) {
-        uint64_t page = word_at(words + i * WORD_BYTES);
+        uint64_t page = word_at(words + i * WORD_BYTES, WORD_BYTES);
         lmdb_check_reason reason = lmdb_walk_take(&c->walk, page);
         if (reason != LMDB_CHECK_NONE_FAULT)
             return reason;
@@ -48,7 +48,8 @@ static lmdb_check_reason free_pages_take(check *c, const uint8_t *words, size_t 
 static lmdb_check_reason value_read(const lmdb_file *file, const page_node *node, uint64_t at, void *out,
                                     size_t n) {
     if (node->flags == NODE_LARGE)
-        return lmdb_file_read(file, node->page * file->page_bytes + PAGE_HEAD_BYTES + at, out, n);
+        return lmdb_file_read(file, node->page * file->page_bytes + PAGE_HEAD_BYTES(file->word_bytes) + at,
+                              out, n);
     memcpy(out, node->value + at, n);
     return LMDB_CHECK_NONE_FAULT;
 }
@@ -57,11 +58,11 @@ static lmdb_check_reason free_visit(void *context, const page_node *node) {
     check *c = context;
     uint8_t words[512 * WORD_BYTES];
     uint64_t room = node->value_n / WORD_BYTES, before = UINT64_MAX;
-    uint64_t txn = word_at(node->key);
+    uint64_t txn = word_at(node->key, WORD_BYTES);
     if (txn == 0 || txn > c->walk.file->txn || room == 0 || node->value_n % WORD_BYTES != 0)
         return LMDB_CHECK_FREE_LIST_FAULT;
     lmdb_check_reason reason = value_read(c->walk.file, node, 0, words, WORD_BYTES);
-    uint64_t count = word_at(words);
+    uint64_t count = word_at(words, WORD_BYTES);
     if (reason == LMDB_CHECK_NONE_FAULT && count >= room)
         return LMDB_CHECK_FREE_LIST_FAULT;
     for (uint64_t at = 1; reason == LMDB_CHECK_NONE_FAULT && at <= count;) {
@@ -83,7 +84,7 @@ static lmdb_check_reason main_visit(void *context, const page_node *node) {
         return LMDB_CHECK_NONE_FAULT;
     if (c->n_dbs == LMDB_CHECK_DBS_MAX)
         return LMDB_CHECK_TOO_MANY_DBS_FAULT;
-    c->dbs[c->n_dbs++] = db_record_get(node->value);
+    c->dbs[c->n_dbs++] = db_record_get(node->value, WORD_BYTES);
     return LMDB_CHECK_NONE_FAULT;
 }
 

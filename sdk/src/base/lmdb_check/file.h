@@ -7,7 +7,7 @@
 typedef struct lmdb_file {
     int fd;
     uint64_t bytes;
-    uint32_t page_bytes;
+    uint32_t page_bytes, word_bytes;
     uint64_t txn;
     uint64_t last_page;
     db_record free_db, main_db;
@@ -23,8 +23,8 @@ static inline uint64_t lmdb_file_pages(const lmdb_file *file) { return file->byt
 lmdb_check_reason lmdb_file_open(int fd, const lmdb_check_limits *limits, lmdb_file *ret_file,
                                  uint64_t *ret_page);
 
-/* For a damaged file: the newest meta page that holds together. Without one, no database and an assumed size
- * of pages. last_page is the file's own. */
+/* For a damaged file: the newest meta page that holds together, of this machine's word size, else of the
+ * other one. Without any, no database and an assumed size of pages. last_page is the file's own. */
 lmdb_check_reason lmdb_file_open_damaged(int fd, const lmdb_check_limits *limits, lmdb_file *ret_file);
 
 #endif

@@ -1,6 +1,6 @@
 /* How LMDB 0.9 lays out its data file (from the format that its mdb.c documents and writes: OpenLDAP's
  * liblmdb, https://git.openldap.org/openldap/openldap, branch mdb.RE/0.9). All numbers are native; a "word"
- * is a size_t of the machine that made the file.
+ * is a size_t of the machine that made the file: w bytes, 4 or 8, below.
  *
  *     page      number (word) · unused (2) · flags (2) · lower (2) · upper (2), then an offset (2) for each
  *               entry, free space from lower to upper, and the entries, packed against the page's end.
@@ -23,13 +23,15 @@
 #include <stdint.h>
 #include <string.h>
 
-#define WORD_BYTES sizeof(size_t)
+#define WORD_BYTES ((uint32_t)sizeof(size_t)) /* this machine's */
+#define WORD_BYTES_MAX 8u
 
-#define PAGE_FLAGS_AT (WORD_BYTES + 2)
-#define PAGE_LOWER_AT (WORD_BYTES + 4)
-#define PAGE_UPPER_AT (WORD_BYTES + 6)
-#define PAGE_RUN_AT (WORD_BYTES + 4)
-#define PAGE_HEAD_BYTES (WORD_BYTES + 8)
+#define PAGE_FLAGS_AT(w) ((w) + 2u)
+#define PAGE_LOWER_AT(w) ((w) + 4u)
+#define PAGE_UPPER_AT(w) ((w) + 6u)
+#define PAGE_RUN_AT(w) ((w) + 4u)
+#define PAGE_HEAD_BYTES(w) ((w) + 8u)
+#define PAGE_HEAD_BYTES_MAX PAGE_HEAD_BYTES(WORD_BYTES_MAX)
 #define PAGE_BYTES_MIN 512u
 #define PAGE_BYTES_MAX 32768u
 
@@ -53,23 +55,24 @@ typedef enum node_flag {
 
 #define META_MAGIC 0xBEEFC0DEu
 #define META_VERSION 1u
-#define META_MAGIC_AT PAGE_HEAD_BYTES
-#define META_VERSION_AT (META_MAGIC_AT + 4)
-#define META_MAP_AT (META_MAGIC_AT + 8 + WORD_BYTES)
-#define META_FREE_DB_AT (META_MAP_AT + WORD_BYTES)
-#define META_MAIN_DB_AT (META_FREE_DB_AT + DB_BYTES)
-#define META_LAST_AT (META_MAIN_DB_AT + DB_BYTES)
-#define META_TXN_AT (META_LAST_AT + WORD_BYTES)
-#define META_BYTES (META_TXN_AT + WORD_BYTES)
+#define META_MAGIC_AT(w) PAGE_HEAD_BYTES(w)
+#define META_VERSION_AT(w) (META_MAGIC_AT(w) + 4u)
+#define META_MAP_AT(w) (META_MAGIC_AT(w) + 8u + (w))
+#define META_FREE_DB_AT(w) (META_MAP_AT(w) + (w))
+#define META_MAIN_DB_AT(w) (META_FREE_DB_AT(w) + DB_BYTES(w))
+#define META_LAST_AT(w) (META_MAIN_DB_AT(w) + DB_BYTES(w))
+#define META_TXN_AT(w) (META_LAST_AT(w) + (w))
+#define META_BYTES(w) (META_TXN_AT(w) + (w))
+#define META_BYTES_MAX META_BYTES(WORD_BYTES_MAX)
 
 #define DB_FLAGS_AT 4u
 #define DB_DEPTH_AT 6u
 #define DB_WORDS_AT 8u
-#define DB_BYTES (DB_WORDS_AT + 5 * WORD_BYTES)
+#define DB_BYTES(w) (DB_WORDS_AT + 5u * (w))
 #define DB_INTEGER_KEYS 0x08u
 #define DB_FLAGS_KNOWN DB_INTEGER_KEYS
 #define DB_FREE_FLAGS_OF_ENV 0xC000u /* how the environment was opened, in the free list's record */
-#define DB_NO_ROOT SIZE_MAX
+#define DB_NO_ROOT UINT64_MAX        /* as read: in the file all ones of a word */
 
 static inline uint16_t half_at(const uint8_t *at) {
     uint16_t value;
@@ -83,8 +86,10 @@ static inline uint32_t int_at(const uint8_t *at) {
     return value;
 }
 
-static inline size_t word_at(const uint8_t *at) {
-    size_t value;
+static inline uint64_t word_at(const uint8_t *at, uint32_t w) {
+    uint64_t value;
+    if (w == 4)
+        return int_at(at);
     memcpy(&value, at, sizeof value);
     return value;
 }

@@ -7,7 +7,7 @@
 
 typedef struct page_view {
     const uint8_t *bytes;
-    uint32_t page_bytes;
+    uint32_t page_bytes, word_bytes;
     bool leaf;
     uint32_t count; /* entries */
 } page_view;
@@ -23,8 +23,8 @@ typedef struct page_node {
 
 /* Checks all that can be said without other pages: number, kind, bounds, each entry's place, size and kind.
  */
-lmdb_check_reason page_view_open(const uint8_t *bytes, uint32_t page_bytes, uint64_t number,
-                                 page_view *ret_view);
+lmdb_check_reason page_view_open(const uint8_t *bytes, uint32_t page_bytes, uint32_t word_bytes,
+                                 uint64_t number, page_view *ret_view);
 /* Of a view that was opened. */
 page_node page_node_get(const page_view *view, uint32_t index);
 
@@ -35,11 +35,12 @@ typedef struct db_record {
     uint64_t branches, leaves, overflows, entries, root;
 } db_record;
 
-db_record db_record_get(const uint8_t at[DB_BYTES]);
+/* DB_BYTES(word_bytes) at `at`. */
+db_record db_record_get(const uint8_t *at, uint32_t word_bytes);
 
 /* Pages that a value of n bytes takes. */
-static inline uint64_t overflow_pages(uint32_t page_bytes, uint64_t n) {
-    return (PAGE_HEAD_BYTES - 1 + n) / page_bytes + 1;
+static inline uint64_t overflow_pages(uint32_t page_bytes, uint32_t word_bytes, uint64_t n) {
+    return (PAGE_HEAD_BYTES(word_bytes) - 1 + n) / page_bytes + 1;
 }
 
 #endif

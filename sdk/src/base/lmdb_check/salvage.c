@@ -40,8 +40,8 @@ static lmdb_check_reason node_show(salvage *s, const page_node *node, uint64_t p
         }
         if (!value_room(s, node->value_n))
             return LMDB_CHECK_MEMORY_FAULT;
-        lmdb_check_reason reason =
-            lmdb_file_read(file, node->page * file->page_bytes + PAGE_HEAD_BYTES, s->value, node->value_n);
+        lmdb_check_reason reason = lmdb_file_read(
+            file, node->page * file->page_bytes + PAGE_HEAD_BYTES(file->word_bytes), s->value, node->value_n);
         if (reason != LMDB_CHECK_NONE_FAULT)
             return reason;
         value = s->value;
@@ -66,14 +66,14 @@ static lmdb_check_reason reached_visit(void *context, const page_node *node) {
     const walk *w = &s->walk;
     if (node->flags == NODE_DB)
         return LMDB_CHECK_NONE_FAULT;
-    return node_show(s, node, word_at(w->levels[w->depth - 1].bytes), true);
+    return node_show(s, node, word_at(w->levels[w->depth - 1].bytes, w->file->word_bytes), true);
 }
 
 static lmdb_check_reason name_visit(void *context, const page_node *node) {
     salvage *s = context;
     if (node->flags == NODE_DB && node->key_n == strlen(s->name) &&
         memcmp(node->key, s->name, node->key_n) == 0) {
-        s->db = db_record_get(node->value);
+        s->db = db_record_get(node->value, s->walk.file->word_bytes);
         s->found = true;
     }
     return LMDB_CHECK_NONE_FAULT;
@@ -125,7 +125,9 @@ static lmdb_check_reason strays_show(salvage *s) {
             continue;
         reason = lmdb_file_read(file, page * file->page_bytes, s->page, file->page_bytes);
         if (reason != LMDB_CHECK_NONE_FAULT ||
-            page_view_open(s->page, file->page_bytes, page, &view) != LMDB_CHECK_NONE_FAULT || !view.leaf)
+            page_view_open(s->page, file->page_bytes, file->word_bytes, page, &view) !=
+                LMDB_CHECK_NONE_FAULT ||
+            !view.leaf)
             continue;
         for (uint32_t i = 0; reason == LMDB_CHECK_NONE_FAULT && i < view.count; i++) {
             const page_node node = page_node_get(&view, i);

@@ -45,22 +45,24 @@ static void page_release(walk *w, uint64_t page) {
 /* ---- large values ------------------------------------------------------------------------------- */
 
 lmdb_check_reason walk_run_check(const walk *w, const page_node *node, uint64_t *ret_run) {
-    uint8_t head[PAGE_HEAD_BYTES];
+    uint8_t head[PAGE_HEAD_BYTES_MAX];
     const lmdb_file *file = w->file;
+    const uint32_t word = file->word_bytes;
     uint64_t pages = lmdb_file_pages(file);
     if (node->page < 2 || node->page > file->last_page)
         return LMDB_CHECK_PAGE_RANGE_FAULT;
     if (node->page >= pages)
         return LMDB_CHECK_CUT_FAULT;
-    lmdb_check_reason reason = lmdb_file_read(file, node->page * file->page_bytes, head, sizeof head);
+    lmdb_check_reason reason =
+        lmdb_file_read(file, node->page * file->page_bytes, head, PAGE_HEAD_BYTES(word));
     if (reason != LMDB_CHECK_NONE_FAULT)
         return reason;
-    uint64_t run = int_at(head + PAGE_RUN_AT);
-    if (word_at(head) != node->page)
+    uint64_t run = int_at(head + PAGE_RUN_AT(word));
+    if (word_at(head, word) != node->page)
         return LMDB_CHECK_PAGE_NUMBER_FAULT;
-    if (half_at(head + PAGE_FLAGS_AT) != PAGE_OVERFLOW)
+    if (half_at(head + PAGE_FLAGS_AT(word)) != PAGE_OVERFLOW)
         return LMDB_CHECK_PAGE_KIND_FAULT;
-    if (run < overflow_pages(file->page_bytes, node->value_n) || run > file->last_page - node->page + 1)
+    if (run < overflow_pages(file->page_bytes, word, node->value_n) || run > file->last_page - node->page + 1)
         return LMDB_CHECK_OVERFLOW_RUN_FAULT;
     *ret_run = run;
     return node->page + run <= pages ? LMDB_CHECK_NONE_FAULT : LMDB_CHECK_CUT_FAULT;
@@ -87,7 +89,8 @@ static lmdb_check_reason run_take(walk *w, const page_node *node) {
 
 static int keys_compare(const walk *w, const page_node *node) {
     if ((w->db->flags & DB_INTEGER_KEYS) != 0) {
-        size_t a = word_at(w->last), b = word_at(node->key);
+        const uint32_t word = w->file->word_bytes;
+        uint64_t a = word_at(w->last, word), b = word_at(node->key, word);
         return (a > b) - (a < b);
     }
     size_t n = w->last_n < node->key_n ? w->last_n : node->key_n;
@@ -97,7 +100,7 @@ static int keys_compare(const walk *w, const page_node *node) {
 
 /* All keys, those of branches too, ascend in the order in which the walk meets them. */
 static lmdb_check_reason key_check(walk *w, const page_view *view, const page_node *node) {
-    if ((w->db->flags & DB_INTEGER_KEYS) != 0 && node->key_n != WORD_BYTES)
+    if ((w->db->flags & DB_INTEGER_KEYS) != 0 && node->key_n != w->file->word_bytes)
         return LMDB_CHECK_KEY_SIZE_FAULT;
     if (w->last_n > 0) {
         int order = keys_compare(w, node);
@@ -135,7 +138,7 @@ static lmdb_check_reason level_push(walk *w, uint64_t page) {
         return reason;
     reason = lmdb_file_read(file, page * file->page_bytes, level->bytes, file->page_bytes);
     if (reason == LMDB_CHECK_NONE_FAULT)
-        reason = page_view_open(level->bytes, file->page_bytes, page, &level->view);
+        reason = page_view_open(level->bytes, file->page_bytes, file->word_bytes, page, &level->view);
     if (reason == LMDB_CHECK_NONE_FAULT && !w->tolerant)
         reason = shape_check(w, &level->view);
     if (reason != LMDB_CHECK_NONE_FAULT) {
@@ -162,7 +165,7 @@ static lmdb_check_reason tree_step(walk *w, walk_visit visit, void *context) {
         w->depth--;
         return LMDB_CHECK_NONE_FAULT;
     }
-    w->page = word_at(level->bytes);
+    w->page = word_at(level->bytes, w->file->word_bytes);
     uint32_t index = level->next++;
     page_node node = page_node_get(&level->view, index);
     lmdb_check_reason reason = LMDB_CHECK_NONE_FAULT;
