@@ -140,6 +140,17 @@ static wadi_err ring_make(wdi_ring *ring, uint64_t bytes) {
     return ring_map(ring, bytes);
 }
 
+/* The size of a file that was cut, as its head has it. */
+static bool bytes_before(int fd, uint64_t file_bytes, uint64_t *ret_bytes) {
+    wdi_ring_identity identity;
+    if (pread(fd, &identity, sizeof identity, 0) != (ssize_t)sizeof identity ||
+        identity.magic != WDI_RING_MAGIC || identity.crc != wdi_ring_identity_crc(&identity) ||
+        !bytes_valid(identity.bytes) || file_bytes >= header_bytes() + identity.bytes)
+        return false;
+    *ret_bytes = identity.bytes;
+    return true;
+}
+
 wadi_err wdi_ring_open(wdi_ring *ring, int dir_fd, uint32_t bytes) {
     memset(ring, 0, sizeof *ring);
     ring->fd = -1;
@@ -156,12 +167,15 @@ wadi_err wdi_ring_open(wdi_ring *ring, int dir_fd, uint32_t bytes) {
     if (err != WADI_OK)
         goto failed;
     uint64_t found = (uint64_t)st.st_size - header_bytes();
+    if (!bytes_valid(found) && bytes_before(fd, (uint64_t)st.st_size, &found))
+        ring->cut = true;
     if (bytes_valid(found)) {
-        err = file_reserve(fd, st.st_size);
+        err = file_reserve(fd, (off_t)(header_bytes() + found));
         if (err == WADI_OK)
             err = ring_map(ring, found);
     } else {
-        err = ring_make(ring, bytes_round(bytes));
+        ring->made_bytes = bytes_round(bytes);
+        err = ring_make(ring, ring->made_bytes);
         if (err == WADI_OK && fsync(dir_fd) != 0)
             err = err_of(errno);
     }

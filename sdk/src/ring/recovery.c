@@ -4,6 +4,8 @@
 #include "schemas/wire/wire.h"
 #include "sdk/src/ring/layout.h"
 
+#define PAGE_BYTES 4096u
+
 static bool identity_is(const wdi_ring_identity *identity, const wdi_ring *ring, const wdi_run_id *run) {
     return identity->magic == WDI_RING_MAGIC && identity->crc == wdi_ring_identity_crc(identity) &&
            identity->bytes == ring->mask + 1 && identity->ordinal == run->ordinal &&
@@ -28,8 +30,10 @@ void wdi_ring_recover(wdi_ring *ring, const wdi_run_id *stored, uint64_t positio
     recovery.next_start = position_first(position);
     if (stored == NULL)
         recovery.lost_bytes = orphaned_bytes(ring);
+    else
+        recovery.lost_bytes = ring->made_bytes;
     *ret_recovery = recovery;
-    if (stored == NULL || position == 0 || position % WDI_RING_ALIGN != 0 ||
+    if (stored == NULL || ring->made_bytes != 0 || position == 0 || position % WDI_RING_ALIGN != 0 ||
         position >= WDI_RING_LIMIT - WDI_RING_BYTES_MAX)
         return;
     uint64_t bytes = ring->mask + 1;
@@ -72,11 +76,18 @@ static void account_break(wdi_recovery *recovery) {
     recovery->end = behind;
 }
 
+/* A slot that was claimed and not signed is zeros, as a page that the disk lost is; but it is rarely as
+ * large, and rarely ends where a page does. */
+static bool page_is_gone(uint64_t from, uint64_t to) {
+    return to % PAGE_BYTES == 0 || (from + PAGE_BYTES - 1) / PAGE_BYTES < to / PAGE_BYTES;
+}
+
 static void pass_over(wdi_recovery *recovery) {
     uint64_t pos = recovery->pos;
     wdi_slot_kind kind = wdi_slot_look(recovery->ring, pos, recovery->end);
     recovery->pos = wdi_slot_skip(recovery->ring, pos, recovery->end, recovery->crc_seed);
-    if (kind == WDI_SLOT_UNMARKED || kind == WDI_SLOT_CLAIMED)
+    bool lost = recovery->ring->cut || (kind == WDI_SLOT_UNMARKED && page_is_gone(pos, recovery->pos));
+    if ((kind == WDI_SLOT_UNMARKED || kind == WDI_SLOT_CLAIMED) && !lost)
         recovery->skipped++; /* its wadi_track never returned */
     else
         recovery->lost_bytes += recovery->pos - pos;

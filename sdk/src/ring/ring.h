@@ -72,13 +72,16 @@ typedef struct wdi_ring {
     uint64_t skipped;             /* slots whose owner died before the commit */
     uint64_t damaged_bytes;       /* passed over because they could not be read */
     uint64_t warm_bytes;          /* how much is kept ready for writing */
+    uint64_t made_bytes;          /* it was made anew when it was opened, of this size; 0: it was there */
+    bool cut;                     /* its file was too short then: zeros stand where records may have been */
 } wdi_ring;
 
 /* ---- opening: open, recover, next … next, start --------------------------------------------------- */
 
-/* Opens or makes the file in the directory `dir_fd` (borrowed) and maps it, with the size that it has; a new
- * one gets `bytes`, rounded up to a power of two. Blocks for the disk. WADI_ERR_DISK_FULL, _PERMISSION, _IO,
- * _SYSTEM. *ring needs no initialisation; on failure wdi_ring_close is harmless. */
+/* Opens or makes the file in the directory `dir_fd` (borrowed) and maps it, with the size that it has, or had
+ * before it was cut; a new one gets `bytes`, rounded up to a power of two. Blocks for the disk.
+ * WADI_ERR_DISK_FULL, _PERMISSION, _IO, _SYSTEM. *ring needs no initialisation; on failure wdi_ring_close is
+ * harmless. */
 WADI_NODISCARD wadi_err wdi_ring_open(wdi_ring *ring, int dir_fd, uint32_t bytes);
 
 /* A copy of the ring in the file `fd` (borrowed), in memory of its own, to be read by recover and next:
@@ -103,7 +106,8 @@ typedef struct wdi_recovery {
 /* Begins to read what `stored` (the run that the store names last; NULL: none) recorded from the stored
  * position on. `boot_id` is the present boot: if it is the run's, only the process had ended and every
  * record up to the tail is there; if not, or if the store is older than the ring (a restored copy), the
- * unbroken prefix alone counts, and what is behind is lost and counted. */
+ * unbroken prefix alone counts, and what is behind is lost and counted. A ring that was made anew counts as
+ * lost whole, since nothing tells what was in the one before. */
 void wdi_ring_recover(wdi_ring *ring, const wdi_run_id *stored, uint64_t position, const uint8_t boot_id[16],
                       wdi_recovery *ret_recovery);
 

@@ -102,6 +102,42 @@ static wadi_err chunks_check(wdi_store *s) {
     return err;
 }
 
+/* ---- all other records -------------------------------------------------------------------------- */
+
+static bool record_is_good(base_lmdb_val key_val, base_lmdb_val val) {
+    wdi_key key = {.n = (uint8_t)key_val.n};
+    uint32_t crc;
+    if (key_val.n > sizeof key.bytes || val.n < sizeof crc)
+        return false;
+    memcpy(key.bytes, key_val.data, key_val.n);
+    memcpy(&crc, (const uint8_t *)val.data + val.n - sizeof crc, sizeof crc);
+    return crc == wdi_record_crc(&key, val.data, val.n - sizeof crc);
+}
+
+/* Now, while what is left can be salvaged: a definition, a context or a run that turns out damaged when an
+ * event needs it would stop the upload at that event for good. */
+static wadi_err records_check(wdi_store *s) {
+    const wdi_meta *meta = &s->state.meta;
+    base_lmdb_cursor *cursor = NULL;
+    base_lmdb_val key = {NULL, 0}, val;
+    bool found = false, good = true;
+    uint64_t runs = 0;
+    base_lmdb_err err = base_lmdb_cursor_open(s->reader, 0, &cursor);
+    if (err == BASE_LMDB_OK)
+        err = base_lmdb_cursor_move(cursor, BASE_LMDB_FIRST, &key, &val, &found);
+    while (err == BASE_LMDB_OK && found && good) {
+        good = wdi_key_is(key, WDI_KEY_CHUNK) || record_is_good(key, val);
+        uint64_t number = wdi_key_number_of(key);
+        runs += wdi_key_is(key, WDI_KEY_RUN) && number >= meta->oldest_run && number <= meta->run;
+        err = base_lmdb_cursor_move(cursor, BASE_LMDB_NEXT, &key, &val, &found);
+    }
+    base_lmdb_cursor_close(cursor);
+    if (err != BASE_LMDB_OK)
+        return wdi_lmdb_err(err);
+    uint64_t wanted = meta->run != 0 ? meta->run + 1 - meta->oldest_run : 0;
+    return good && runs == wanted ? WADI_OK : WADI_ERR_CORRUPT;
+}
+
 wadi_err wdi_store_load(wdi_store *s, bool *ret_fresh) {
     wdi_key key = wdi_key_plain(WDI_KEY_META);
     wire_span record;
@@ -129,6 +165,8 @@ wadi_err wdi_store_load(wdi_store *s, bool *ret_fresh) {
         err = wdi_boots_load(s);
     if (err == WADI_OK)
         err = chunks_check(s);
+    if (err == WADI_OK)
+        err = records_check(s);
     if (err == WADI_OK)
         err = wdi_lmdb_err(base_lmdb_used(s->reader, &s->used_bytes));
     return err;

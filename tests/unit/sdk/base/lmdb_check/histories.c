@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "sdk/src/base/crc32c.h"
+#include "sdk/src/base/lmdb_check/format.h"
 
 #define MAP_BYTES (8u << 20)
 #define VALUE_MAX 60000u
@@ -229,6 +230,81 @@ bool history_use(const history *h, const image *i) {
     bool good = base_lmdb_open(&opt, &other.env, NULL) == BASE_LMDB_OK;
     good = good && all_read(&other) && some_change(&other) && all_read(&other);
     return good;
+}
+
+/* ---- another machine ---------------------------------------------------------------------------- */
+
+#define WIDE 8u
+#define NARROW 4u
+
+static void word_put(uint8_t *at, uint64_t value) {
+    uint32_t narrow = (uint32_t)value; /* all ones stay all ones */
+    memcpy(at, &narrow, sizeof narrow);
+}
+
+static void record_narrow(const uint8_t *from, uint8_t *to) {
+    memcpy(to, from, DB_WORDS_AT);
+    for (unsigned n = 0; n < 5; n++)
+        word_put(to + DB_WORDS_AT + n * NARROW, word_at(from + DB_WORDS_AT + n * WIDE, WIDE));
+}
+
+static void meta_narrow(const uint8_t *from, uint8_t *to) {
+    memcpy(to + META_MAGIC_AT(NARROW), from + META_MAGIC_AT(WIDE), 8);
+    word_put(to + META_MAP_AT(NARROW), word_at(from + META_MAP_AT(WIDE), WIDE));
+    record_narrow(from + META_FREE_DB_AT(WIDE), to + META_FREE_DB_AT(NARROW));
+    record_narrow(from + META_MAIN_DB_AT(WIDE), to + META_MAIN_DB_AT(NARROW));
+    word_put(to + META_LAST_AT(NARROW), word_at(from + META_LAST_AT(WIDE), WIDE));
+    word_put(to + META_TXN_AT(NARROW), word_at(from + META_TXN_AT(WIDE), WIDE));
+}
+
+static void nodes_narrow(const uint8_t *from, uint8_t *to, bool leaf) {
+    uint16_t count = (uint16_t)((half_at(from + PAGE_LOWER_AT(WIDE)) - PAGE_HEAD_BYTES(WIDE)) / 2);
+    uint16_t lower = (uint16_t)(PAGE_HEAD_BYTES(NARROW) + 2 * count), upper = HISTORY_PAGE_BYTES;
+    for (uint32_t n = 0; n < count; n++) {
+        const uint8_t *node = from + half_at(from + PAGE_HEAD_BYTES(WIDE) + 2 * n);
+        bool large = leaf && (half_at(node + NODE_FLAGS_AT) & NODE_LARGE) != 0;
+        size_t key = NODE_HEAD_BYTES + half_at(node + NODE_KEY_SIZE_AT);
+        size_t value = !leaf ? 0 : large ? NARROW : half_at(node) | (size_t)half_at(node + 2) << 16;
+        upper = (uint16_t)(upper - ((key + value + 1) & ~(size_t)1));
+        memcpy(to + upper, node, key + (large ? 0 : value));
+        if (large)
+            word_put(to + upper + key, word_at(node + key, WIDE));
+        memcpy(to + PAGE_HEAD_BYTES(NARROW) + 2 * n, &upper, sizeof upper);
+    }
+    memcpy(to + PAGE_LOWER_AT(NARROW), &lower, sizeof lower);
+    memcpy(to + PAGE_UPPER_AT(NARROW), &upper, sizeof upper);
+}
+
+static void run_narrow(const uint8_t *from, uint8_t *to, size_t pages) {
+    memcpy(to + PAGE_RUN_AT(NARROW), from + PAGE_RUN_AT(WIDE), 4);
+    memcpy(to + PAGE_HEAD_BYTES(NARROW), from + PAGE_HEAD_BYTES(WIDE),
+           pages * HISTORY_PAGE_BYTES - PAGE_HEAD_BYTES(WIDE));
+}
+
+void image_narrow(image *i) {
+    uint8_t *out = calloc(1, i->n);
+    assert_non_null(out);
+    for (size_t page = 0, pages; page < i->n / HISTORY_PAGE_BYTES; page += pages) {
+        const uint8_t *from = i->bytes + page * HISTORY_PAGE_BYTES;
+        uint8_t *to = out + page * HISTORY_PAGE_BYTES;
+        uint16_t flags = half_at(from + PAGE_FLAGS_AT(WIDE));
+        pages = 1;
+        if (word_at(from, WIDE) != page)
+            continue; /* never written, or the inside of a value that is gone */
+        word_put(to, page);
+        memcpy(to + PAGE_FLAGS_AT(NARROW), &flags, sizeof flags);
+        if (flags == PAGE_META)
+            meta_narrow(from, to);
+        if (flags == PAGE_BRANCH || flags == PAGE_LEAF)
+            nodes_narrow(from, to, flags == PAGE_LEAF);
+        uint32_t run = int_at(from + PAGE_RUN_AT(WIDE));
+        if (flags == PAGE_OVERFLOW && run > 0 && run <= i->n / HISTORY_PAGE_BYTES - page) {
+            pages = run;
+            run_narrow(from, to, pages);
+        }
+    }
+    free(i->bytes);
+    i->bytes = out;
 }
 
 /* ---- damage ------------------------------------------------------------------------------------- */

@@ -49,6 +49,9 @@ bool history_use(const history *h, const image *i);
 /* Values end in a checksum over key and value. */
 bool history_value_right(const uint8_t *key, size_t key_n, const uint8_t *value, size_t n);
 
+/* The image as a machine of 32 bits would have it: same pages, smaller words. Of a good one. */
+void image_narrow(image *i);
+
 /* Damages the image in one of many ways; the name of it. */
 const char *image_damage(history *h, image *i);
 
