@@ -280,6 +280,8 @@ wadi_err wdi_ring_start(wdi_ring *ring, const wdi_run_id *run, uint64_t position
     ring->probed_us = 0;
     ring->skipped = 0;
     ring->damaged_bytes = 0;
+    ring->made_bytes = 0;
+    ring->cut = false;
     ring->warm_bytes = 0;
     wdi_ring_warm(ring, WARM_START_BYTES);
     return WADI_OK;
