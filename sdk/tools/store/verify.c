@@ -218,12 +218,12 @@ static wadi_err lock_take(const store_dir *dir, const lane *l, wdi_lock *lock) {
 
 verdict lane_repair(const store_dir *dir, const lane *l) {
     char quarantine[LANE_PATH_BYTES_MAX];
-    int n = snprintf(quarantine, sizeof quarantine, "%s/quarantine", dir->path);
-    if (n < 0 || (size_t)n >= sizeof quarantine || !l->present)
-        return l->present ? VERDICT_UNKNOWN : lane_verify(l);
     wdi_lock lock = WDI_LOCK_NONE;
+    int n = snprintf(quarantine, sizeof quarantine, "%s/quarantine", dir->path);
+    if (n < 0 || (size_t)n >= sizeof quarantine)
+        return VERDICT_UNKNOWN;
     wadi_err err = lock_take(dir, l, &lock);
-    if (err == WADI_OK)
+    if (err == WADI_OK && l->present)
         err = store_repair(dir, l, quarantine);
     wdi_lock_release(&lock);
     if (err == WADI_OK)
