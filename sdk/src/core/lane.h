@@ -4,6 +4,7 @@
  *     <dir>/installation          the id that all lanes share (installation.h)
  *     <dir>/lanes/<n>/lock        whoever holds it owns what is beside it
  *     <dir>/lanes/<n>/ring, store.mdb
+ *     <dir>/lanes/<n>/settled     a mark of orphan.c, of no weight
  *     <dir>/quarantine/           damaged files, set aside
  *
  * Lanes are never deleted: to forget a stream would make a delayed duplicate new. One that nobody holds is

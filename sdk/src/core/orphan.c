@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "sdk/src/base/clock.h"
 #include "sdk/src/core/begin.h"
@@ -10,6 +11,7 @@
 
 /* A file system's clock is coarse: a change right after a mark could bear the mark's time. */
 #define MARK_AGE_NS UINT64_C(2000000000)
+#define MARK_NAME "settled"
 
 static const wdi_orphan_mark no_mark;
 
@@ -32,12 +34,58 @@ static bool mark_is(const wdi_orphan_mark *a, const wdi_orphan_mark *b) {
     return memcmp(a, b, sizeof *a) == 0;
 }
 
+/* The same on disk, for processes to come. Of this boot only: a loss of power may take back a time that
+ * LMDB's sync left out, and keep what was written then. Never synced, since anything but this mark is none.
+ */
+typedef struct mark_file {
+    uint8_t boot_id[WIRE_ID_BYTES];
+    wdi_orphan_mark mark;
+} mark_file;
+
+static void mark_write(const wdi_lane *lane, const wdi_orphan_mark *mark) {
+    mark_file file = {.mark = *mark};
+    int fd = openat(lane->dir_fd, MARK_NAME, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return;
+    base_boot_id(file.boot_id);
+    (void)!write(fd, &file, sizeof file);
+    close(fd);
+}
+
+static wdi_orphan_mark mark_read(const wdi_lane *lane) {
+    mark_file file;
+    uint8_t boot_id[WIRE_ID_BYTES];
+    int fd = openat(lane->dir_fd, MARK_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return no_mark;
+    ssize_t n = read(fd, &file, sizeof file);
+    close(fd);
+    base_boot_id(boot_id);
+    bool good = n == (ssize_t)sizeof file && memcmp(file.boot_id, boot_id, sizeof boot_id) == 0;
+    return good ? file.mark : no_mark;
+}
+
 /* The lane, still held, owes nothing. */
 static void mark_set(wdi_orphan *o) {
     uint64_t now_ns = (uint64_t)base_wall_us() * 1000;
     wdi_orphan_mark mark;
-    if (mark_take(&o->lane, &mark) && mark.changed_ns + MARK_AGE_NS < now_ns)
-        o->marks[o->lane.number] = mark;
+    if (!mark_take(&o->lane, &mark) || mark.changed_ns + MARK_AGE_NS >= now_ns)
+        return;
+    o->marks[o->lane.number] = mark;
+    mark_write(&o->lane, &mark);
+}
+
+/* The lane, just locked, was seen to owe nothing, and has not changed since. Without a store there is nothing
+ * to owe. */
+static bool mark_holds(wdi_orphan *o) {
+    wdi_orphan_mark mark, *seen = &o->marks[o->lane.number];
+    if (!mark_take(&o->lane, &mark) || mark_is(&mark, seen))
+        return true;
+    *seen = mark_read(&o->lane);
+    if (mark_is(&mark, seen))
+        return true;
+    *seen = no_mark;
+    return false;
 }
 
 /* ---- one lane ----------------------------------------------------------------------------------- */
@@ -129,12 +177,7 @@ static void look_end(wdi_orphan *o, uint64_t now_us) {
 /* Of a lane that this thread has just locked. */
 static void lane_try(wdi_orphan *o, const wdi_orphan_host *host) {
     uint32_t number = o->lane.number;
-    wdi_orphan_mark mark;
-    wadi_err err = WADI_OK;
-    if (mark_take(&o->lane, &mark) && !mark_is(&mark, &o->marks[number])) {
-        o->marks[number] = no_mark;
-        err = lane_hold(o, host);
-    }
+    wadi_err err = mark_holds(o) ? WADI_OK : lane_hold(o, host);
     if (err == WADI_OK && o->upload != NULL)
         return;
     lane_release(o);

@@ -3,10 +3,10 @@
  * A process that crashes and never comes back leaves a lane with events in it. Every process of the directory
  * that uploads looks for such lanes: when it opens, and later only when it is awake anyway, at most every
  * WDI_ORPHAN_LOOK_US, or WDI_ORPHAN_FLUSH_US where wadi_flush asks. A lane that a look found empty is not
- * opened again before its store's file changes, so that a look costs a few system calls a lane and nothing is
- * woken for it. One that owes something is held while its ring is recovered, and its store is uploaded over a
- * connection of its own; then it is let go. Offline it is let go too, for whoever comes back to it, and there
- * is a time for the next attempt.
+ * opened again before its store's file changes, by any process of this boot (a file `settled` beside it says
+ * so): a look costs a few system calls a lane, and nothing is woken for it. One that owes something is held
+ * while its ring is recovered, and its store is uploaded over a connection of its own; then it is let go.
+ * Offline it is let go too, for whoever comes back to it, and there is a time for the next attempt.
  *
  * Takes memory, of which nothing is left afterwards. Threads: all calls from the background thread. */
 #ifndef WDI_CORE_ORPHAN_H
@@ -25,7 +25,8 @@
 #define WDI_ORPHAN_FLUSH_US 1000000u
 #define WDI_ORPHAN_RETRY_US_MAX (16u * 60000000u) /* doubles from WDI_ORPHAN_LOOK_US */
 
-/* Of a store's file that was seen to owe nothing; zeros: not seen. */
+/* Of a store's file that was seen to owe nothing; zeros: not seen. Whoever takes the lane changes that file
+ * before it records. */
 typedef struct wdi_orphan_mark {
     uint64_t changed_ns, file, bytes;
 } wdi_orphan_mark;

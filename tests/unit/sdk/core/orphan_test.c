@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -365,6 +366,45 @@ static void test_idle_process_with_empty_orphans_sleeps(void **state) {
     lane_dir_remove(dir);
 }
 
+/* Of a store that is older than a file system's clock is coarse. */
+static void lane_age(const char *dir, uint32_t number) {
+    char path[LANE_DIR_BYTES + 32];
+    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = time(NULL) - 60}};
+    snprintf(path, sizeof path, "%s/lanes/%u/store.mdb", dir, number);
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+/* What one process found empty the next one leaves alone, until somebody records there. */
+static void test_mark_spares_the_next_process_and_ends_with_a_change(void **state) {
+    (void)state;
+    char dir[LANE_DIR_BYTES], path[LANE_DIR_BYTES + 32];
+    scene_begin(dir);
+    siblings_die(dir, 1, 5);
+    wadi *w = uploader_open(dir);
+    events_wait(5);
+    assert_int_equal(wadi_close(w, 1000), WADI_OK);
+    lane_owes(dir, 1, 0);
+    lane_age(dir, 1);
+    w = uploader_open(dir);
+    snprintf(path, sizeof path, "%s/lanes/1/settled", dir);
+    uint64_t until_us = base_mono_us() + 20000000;
+    for (; access(path, F_OK) != 0; poll(NULL, 0, 2))
+        assert_true(base_mono_us() < until_us);
+    lane_free_wait(dir, 1);
+    assert_int_equal(wadi_close(w, 1000), WADI_OK);
+    snprintf(path, sizeof path, "%s/lanes/1/ring", dir);
+    assert_int_equal(unlink(path), 0); /* who opened the lane would make it anew */
+    w = uploader_open(dir);
+    assert_int_equal(wadi_flush(w), WADI_OK);
+    quiet_wait();
+    assert_int_equal(access(path, F_OK), -1);
+    sibling_dies(dir, 15); /* in lane 1 */
+    assert_int_equal(wadi_flush(w), WADI_OK);
+    events_wait(20);
+    assert_int_equal(wadi_close(w, 1000), WADI_OK);
+    lane_dir_remove(dir);
+}
+
 static void test_offline_lane_is_left_to_others_and_delivered_later(void **state) {
     (void)state;
     const struct timespec pause = {.tv_nsec = 1100000000};
@@ -452,6 +492,7 @@ int main(void) {
         cmocka_unit_test(test_open_delivers_what_dead_siblings_left),
         cmocka_unit_test(test_sibling_that_dies_later_is_seen_to_when_there_is_reason_to_wake),
         cmocka_unit_test(test_idle_process_with_empty_orphans_sleeps),
+        cmocka_unit_test(test_mark_spares_the_next_process_and_ends_with_a_change),
         cmocka_unit_test(test_offline_lane_is_left_to_others_and_delivered_later),
         cmocka_unit_test(test_close_amid_a_delivery_leaves_the_lane_as_it_was),
         cmocka_unit_test(test_orphan_of_an_earlier_boot_is_delivered),
