@@ -15,12 +15,15 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "sdk/src/base/clock.h"
+
 #define SYSTEM_CA_FILE "/etc/ssl/certs/ca-certificates.crt"
 #define TICKET_LIFETIME_S 86400u /* a key lives as long, and one more as the previous key */
 #define ERROR_BYTES 192u
 
 struct base_tls {
-    bool server;
+    bool server, clock_known;
+    int64_t unix_minus_boot_us;
     mbedtls_ssl_config conf;
     mbedtls_x509_crt ca, cert;
     mbedtls_pk_context key;
@@ -119,12 +122,26 @@ static base_tls_result tickets_init(base_tls *tls, const base_tls_options *opt) 
 
 /* A device that was never told the time believes in 1970, where every certificate is of the future; none that
  * is would be of use to an attacker. One that has expired stays refused. */
-static int verify_early(void *context, mbedtls_x509_crt *cert, int depth, uint32_t *flags) {
-    (void)context;
-    (void)cert;
+static int verify_dates(void *context, mbedtls_x509_crt *cert, int depth, uint32_t *flags) {
+    const base_tls *tls = context;
+    mbedtls_x509_time now;
     (void)depth;
     *flags &= ~(uint32_t)MBEDTLS_X509_BADCERT_FUTURE;
+    if (!tls->clock_known)
+        return 0;
+    int64_t unix_us = tls->unix_minus_boot_us + (int64_t)base_boot_us();
+    if (mbedtls_x509_time_gmtime((mbedtls_time_t)(unix_us / 1000000), &now) != 0)
+        return 0;
+    if (mbedtls_x509_time_cmp(&now, &cert->valid_to) > 0)
+        *flags |= MBEDTLS_X509_BADCERT_EXPIRED;
+    else
+        *flags &= ~(uint32_t)MBEDTLS_X509_BADCERT_EXPIRED;
     return 0;
+}
+
+void base_tls_clock_set(base_tls *tls, int64_t unix_minus_boot_us) {
+    tls->unix_minus_boot_us = unix_minus_boot_us;
+    tls->clock_known = true;
 }
 
 static base_tls_result config_init(base_tls *tls, const base_tls_options *opt) {
@@ -142,7 +159,7 @@ static base_tls_result config_init(base_tls *tls, const base_tls_options *opt) {
     mbedtls_ssl_conf_authmode(&tls->conf, opt->server && !opt->client_auth ? MBEDTLS_SSL_VERIFY_NONE
                                                                            : MBEDTLS_SSL_VERIFY_REQUIRED);
     if (!opt->server)
-        mbedtls_ssl_conf_verify(&tls->conf, verify_early, NULL);
+        mbedtls_ssl_conf_verify(&tls->conf, verify_dates, tls);
     return tickets_init(tls, opt);
 }
 

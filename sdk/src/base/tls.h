@@ -46,6 +46,11 @@ typedef struct base_tls_options {
 base_tls_result base_tls_new(const base_tls_options *opt, char *why, size_t why_size, base_tls **ret_tls);
 void base_tls_free(base_tls *tls);
 
+/* Client: what time it really is, as Unix time minus the boot clock, from somebody who proved who he is.
+ * Certificates are judged by it from now on, and not by a wall clock that may show anything. Not while a
+ * handshake is under way. */
+void base_tls_clock_set(base_tls *tls, int64_t unix_minus_boot_us);
+
 /* Borrows `fd`, which stays the caller's to close, after base_tls_conn_free. `host` (client): the name to
  * verify and to announce. */
 base_tls_result base_tls_conn_new(base_tls *tls, int fd, const char *host, base_tls_conn **ret_conn);

@@ -170,6 +170,12 @@ wadi_err wdi_store_clock_sample(wdi_store *s, int64_t offset_us, uint64_t error_
     return err;
 }
 
+bool wdi_store_clock(const wdi_store *s, uint64_t boot_us, int64_t *ret_offset_us) {
+    uint64_t error_us = 0;
+    wdi_clock_at(&s->clock, boot_us, ret_offset_us, &error_us);
+    return error_us != 0;
+}
+
 bool wdi_store_wants_clock(const wdi_store *s, uint64_t now_us) { return wdi_clock_stale(&s->clock, now_us); }
 
 /* The start of the next boot whose offset is known: boot clock 0, in the collector's time. */

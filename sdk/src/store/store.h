@@ -177,6 +177,9 @@ WADI_NODISCARD wadi_err wdi_store_clock_sample(wdi_store *s, int64_t offset_us, 
  * carries times will do. now_us: base_boot_us(). */
 bool wdi_store_wants_clock(const wdi_store *s, uint64_t now_us);
 
+/* Collector clock minus boot clock in the current run's boot; false: not known. */
+bool wdi_store_clock(const wdi_store *s, uint64_t boot_us, int64_t *ret_offset_us);
+
 /* Small settings of other parts that must outlive a restart (Retry-After, TLS session …), at most 2 KB each.
  * get: *ret_n 0 when there is none or it does not fit. n 0 deletes. */
 typedef enum wdi_store_note {

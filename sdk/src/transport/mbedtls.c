@@ -355,6 +355,12 @@ fail:
     return err;
 }
 
+static void transport_clock_set(void *context, int64_t offset_us) {
+    transport *t = context;
+    if (t->tls != NULL)
+        base_tls_clock_set(t->tls, offset_us);
+}
+
 static size_t transport_pollfds(const void *context, struct pollfd *ret_fds, size_t max) {
     const transport *t = context;
     bool busy = t->state == WDI_TRANSPORT_CONNECTING || t->state == WDI_TRANSPORT_EXCHANGING;
@@ -392,6 +398,7 @@ const wdi_transport_ops wdi_transport_mbedtls = {
     .open = transport_open,
     .close = transport_close,
     .forget = transport_forget,
+    .clock_set = transport_clock_set,
     .connect = transport_connect,
     .post = transport_post,
     .step = transport_step,

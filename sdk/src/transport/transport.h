@@ -72,6 +72,10 @@ typedef struct wdi_transport_ops {
     /* In a forked child: frees and closes, and says nothing on connections that are the parent's. */
     void (*forget)(void *t);
 
+    /* Collector clock minus boot clock, as a collector told it: certificates are judged by it. NULL where
+     * there are none. */
+    void (*clock_set)(void *t, int64_t offset_us);
+
     /* Begins to connect; READY at once where a kept connection looks alive. Not while EXCHANGING. */
     wdi_transport_state (*connect)(void *t, uint64_t now_us);
     /* Only when READY. */

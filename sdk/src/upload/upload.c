@@ -50,6 +50,24 @@ struct wdi_upload {
     wdi_upload_stats stats;
 };
 
+/* ---- clocks ------------------------------------------------------------------------------------- */
+
+/* Not so in a store that had no room for a run since the machine was started. */
+static bool run_is_of_this_boot(const wdi_upload *u) {
+    uint8_t boot_id[WIRE_ID_BYTES];
+    wire_run run;
+    base_boot_id(boot_id);
+    wdi_store_run(u->store, &run);
+    return memcmp(run.boot_id, boot_id, sizeof boot_id) == 0;
+}
+
+/* What is known of the time goes to whoever judges certificates. */
+static void clock_tell(wdi_upload *u) {
+    int64_t offset_us = 0;
+    if (u->ops->clock_set != NULL && wdi_store_clock(u->store, base_boot_us(), &offset_us))
+        u->ops->clock_set(u->transport, offset_us);
+}
+
 /* ---- opening and closing -------------------------------------------------------------------------- */
 
 /* What is sent and unanswered may not be dropped, and must leave room in the store. */
@@ -77,6 +95,8 @@ wadi_err wdi_upload_open(const wadi_options *opt, const wdi_transport_ops *trans
         wdi_diagf(&u->diag, WADI_DIAG_ERROR, "upload: %s", why);
         goto fail;
     }
+    if (run_is_of_this_boot(u))
+        clock_tell(u);
     wdi_budget_load(&u->budget, opt->upload_bytes_per_day_max, store);
     uint64_t wait_us = wdi_retry_note_take(store);
     if (wait_us > 0) {
@@ -280,22 +300,16 @@ static wadi_err verdict_apply(wdi_upload *u, wdi_verdict verdict, const wire_ack
     return WADI_OK;
 }
 
-/* Not so in a store that had no room for a run since the machine was started. */
-static bool run_is_of_this_boot(const wdi_upload *u) {
-    uint8_t boot_id[WIRE_ID_BYTES];
-    wire_run run;
-    base_boot_id(boot_id);
-    wdi_store_run(u->store, &run);
-    return memcmp(run.boot_id, boot_id, sizeof boot_id) == 0;
-}
-
 /* What any Ack tells, whatever came of the batch: the time, and whose streams these are. */
 static wadi_err ack_note(wdi_upload *u, wdi_verdict verdict, const wire_ack *ack, uint64_t back_boot_us) {
     int64_t offset_us = 0;
     uint64_t error_us = 0;
     wadi_err err = WADI_OK;
-    if (wdi_answer_clock(ack, u->left_boot_us, back_boot_us, &offset_us, &error_us) && run_is_of_this_boot(u))
+    if (wdi_answer_clock(ack, u->left_boot_us, back_boot_us, &offset_us, &error_us) &&
+        run_is_of_this_boot(u)) {
         err = wdi_store_clock_sample(u->store, offset_us, error_us, back_boot_us, NULL);
+        clock_tell(u);
+    }
     if (err != WADI_OK || ack->collector[0] == '\0')
         return err;
     memcpy(u->collector, ack->collector, sizeof u->collector);

@@ -10,7 +10,7 @@ import unittest
 import urllib.error
 import urllib.request
 
-from clocks import SECOND_US, Clocks, ClocksTest, eventually, judge, judge_order, qualities
+from clocks import SECOND_US, YEAR_US, Clocks, ClocksTest, eventually, judge, judge_order, qualities
 
 AWHILE_S = 0.4
 NEAR_US = 2 * SECOND_US
@@ -65,6 +65,16 @@ class DeviceTest(ClocksTest):
 
     async def scenario_believes_it_is_1970(self, one):
         await self._boot(one, 100, online=True)
+        await one.delivers()
+        return self.all_exact
+
+    async def scenario_is_ahead_of_all_certificates(self, one):
+        """By decades; but it has met its collector in this boot, and judges by that one's time."""
+        one.up()
+        await one.delivers()
+        await one.kill()
+        one.clocks.wall(30 * YEAR_US)
+        one.up()
         await one.delivers()
         return self.all_exact
 

@@ -1,4 +1,5 @@
 /* Both ends of base/tls over a socketpair, pumped in turn by one thread. */
+#include "sdk/src/base/clock.h"
 #include "sdk/src/base/tls.h"
 #include "tests/unit/sdk/base/test_certs.h"
 
@@ -192,6 +193,31 @@ static void test_handshake_when_the_certificate_is_not_valid_yet_then_taken(void
     base_tls_free(server);
     client_refuses("other-ca.pem", "early", "localhost", "not correctly signed");
     client_refuses("ca.pem", "early", "127.0.0.2", "Common Name");
+}
+
+/* By the time that a collector told, in 2020 or, when the root has expired, in 2030; the wall clock has no
+ * say. */
+static void test_handshake_when_the_time_is_told_then_certificates_are_judged_by_it(void **state) {
+    (void)state;
+    static const int64_t told_s[] = {1577923200, 1893456000}; /* 2020-01-02, 2030-01-01 */
+    static const struct {
+        const char *identity;
+        bool good[2];
+    } cases[] = {{"expired", {true, false}}, {"early", {true, false}}, {"server", {true, false}}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        for (size_t k = 0; k < 2; k++) {
+            base_tls *client = tls_make(false, "ca.pem", NULL, false);
+            base_tls *server = tls_make(true, NULL, cases[i].identity, false);
+            base_tls_clock_set(client, told_s[k] * 1000000 - (int64_t)base_boot_us());
+            pair p;
+            pair_open(&p, client, server, "localhost");
+            pair_shake(&p);
+            assert_int_equal(p.client_result, cases[i].good[k] ? BASE_TLS_OK : BASE_TLS_ERR_VERIFY);
+            pair_close(&p);
+            base_tls_free(client);
+            base_tls_free(server);
+        }
+    }
 }
 
 /* With client_auth: what the server makes of a client's certificate. With TLS 1.3 the client hears of a
@@ -462,6 +488,7 @@ int main(void) {
         cmocka_unit_test(test_read_when_less_is_asked_than_a_record_holds_then_the_rest_is_pending),
         cmocka_unit_test(test_handshake_when_the_server_is_not_to_be_trusted_then_refused),
         cmocka_unit_test(test_handshake_when_the_certificate_is_not_valid_yet_then_taken),
+        cmocka_unit_test(test_handshake_when_the_time_is_told_then_certificates_are_judged_by_it),
         cmocka_unit_test(test_handshake_when_a_client_certificate_is_required_then_only_a_good_one_serves),
         cmocka_unit_test(test_handshake_when_the_client_speaks_plain_http_then_peer_error),
         cmocka_unit_test(test_write_when_the_peer_is_gone_then_error_and_no_signal),

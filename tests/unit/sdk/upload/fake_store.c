@@ -79,6 +79,12 @@ wadi_err wdi_store_home(wdi_store *s, const char *collector, const uint8_t strea
 
 bool wdi_store_wants_home(const wdi_store *s) { return s->wants_home; }
 
+bool wdi_store_clock(const wdi_store *s, uint64_t boot_us, int64_t *ret_offset_us) {
+    (void)boot_us;
+    *ret_offset_us = s->offset_us;
+    return s->samples > 0;
+}
+
 bool wdi_store_wants_clock(const wdi_store *s, uint64_t now_us) { return s->wants_clock && now_us > 0; }
 
 wadi_err wdi_store_settle(wdi_store *s, const uint8_t stream[WIRE_ID_BYTES], uint64_t through) {
