@@ -2,6 +2,7 @@
 #include "sdk/src/store/inside.h"
 
 #define START_PERCENT 75u
+#define TOMBSTONES_PERCENT_MAX 40u
 #define CHUNKS_AT_ONCE 8u /* of one transaction, which must find room itself */
 
 static uint64_t used_percent(const wdi_store *s) { return s->used_bytes * 100 / s->map_bytes; }
@@ -85,6 +86,15 @@ static wadi_err priority_drop(wdi_store *s, wadi_priority victim, bool *ret_more
     return WADI_OK;
 }
 
+/* The more numbers are dropped, the more of the map their tombstones take. Before they take the place of the
+ * last events, those stay, and new ones are refused. */
+static bool tombstones_crowd(const wdi_store *s) {
+    uint64_t numbers = wdi_store_pending(s);
+    for (size_t i = 0; i < WDI_PRIORITIES; i++)
+        numbers -= s->state.live[i];
+    return numbers * sizeof(wdi_chunk_entry) > s->map_bytes / 100 * TOMBSTONES_PERCENT_MAX;
+}
+
 wadi_err wdi_store_quota_step(wdi_store *s, bool *ret_more) {
     static const wadi_priority order[] = {WADI_LOW, WADI_NORMAL, WADI_HIGH, WADI_CRITICAL};
     *ret_more = false;
@@ -94,6 +104,8 @@ wadi_err wdi_store_quota_step(wdi_store *s, bool *ret_more) {
     if ((err == WADI_OK && *ret_more) || (err != WADI_OK && err != WADI_ERR_DISK_FULL))
         return err;
     *ret_more = false;
+    if (tombstones_crowd(s))
+        return WADI_OK;
     for (size_t i = 0; i < sizeof order / sizeof order[0] && !*ret_more; i++) {
         if (s->state.live[order[i]] == 0)
             continue;

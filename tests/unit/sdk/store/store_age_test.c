@@ -136,7 +136,7 @@ static void test_what_was_sent_is_not_dropped_for_room(void **state) {
     wdi_store_batch b;
     rig_fill(r, 300, WADI_LOW);
     assert_true(rig_send(r, 200, &b));
-    while (rig_stats(r).assigned < 30000) {
+    while (rig_stats(r).assigned < 15000) {
         quota_run(r);
         rig_fill(r, 100, WADI_NORMAL);
     }
@@ -145,7 +145,7 @@ static void test_what_was_sent_is_not_dropped_for_room(void **state) {
     assert_int_equal(b.head.first_seq, 1);
     assert_int_equal(b.head.n_dropped, 0);
     assert_int_equal(wdi_store_fork(r->store, b.head.stream, 0), WADI_OK);
-    for (int i = 0; i < 300; i++) {
+    for (int i = 0; i < 100; i++) {
         quota_run(r);
         rig_fill(r, 100, WADI_NORMAL);
     }

@@ -159,6 +159,39 @@ static void test_events_take_little_more_than_their_own_bytes(void **state) {
     rig_free(r);
 }
 
+/* A device that is offline for too long: what its tombstones leave of the store is not taken for more of
+ * them. */
+static void test_tombstones_never_take_the_place_of_the_last_events(void **state) {
+    (void)state;
+    rig *r = rig_new(1 << 20, 1);
+    wdi_store_batch b;
+    wadi_err err = WADI_OK;
+    while (err == WADI_OK) {
+        quota_run(r);
+        uint64_t ring_pos = r->ring_pos, serial = r->serial;
+        err = wdi_store_begin(r->store);
+        for (int i = 0; i < 100 && err == WADI_OK; i++)
+            err = rig_put(r, 20, WADI_NORMAL, NULL);
+        if (err == WADI_OK)
+            err = wdi_store_commit(r->store, r->ring_pos);
+        else
+            wdi_store_abort(r->store);
+        if (err != WADI_OK)
+            r->ring_pos = ring_pos, r->serial = serial;
+        if (err == WADI_ERR_DISK_FULL && !wdi_store_is_full(r->store))
+            err = wdi_store_touch(r->store);
+    }
+    assert_int_equal(err, WADI_ERR_DISK_FULL);
+    while (rig_send(r, 0, &b))
+        assert_int_equal(wdi_store_settle(r->store, b.head.stream, b.last_seq), WADI_OK);
+    wadi_stats stats = rig_stats(r);
+    assert_true(stats.dropped[WADI_DROP_DISK_QUOTA] > 30000);
+    assert_true(stats.acked > 3000);
+    rig_check_ledger(r);
+    rig_fill(r, 100, WADI_NORMAL);
+    rig_free(r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clock_of_another_boot_is_not_reported),
@@ -167,6 +200,7 @@ int main(void) {
         cmocka_unit_test(test_settling_takes_the_contexts_along),
         cmocka_unit_test(test_runs_of_tombstones_keep_no_contexts),
         cmocka_unit_test(test_events_take_little_more_than_their_own_bytes),
+        cmocka_unit_test(test_tombstones_never_take_the_place_of_the_last_events),
         cmocka_unit_test(test_room_that_settling_made_is_there_after_a_touch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
