@@ -94,7 +94,7 @@ def read_only_at_open(work):
 def dies(work, kind, how, outcome, asks=False):
     """The file system ends under the running process, with the background thread asleep or awake. `asks`: a write
     to a clean page of the ring would be a SIGBUS."""
-    for idle in (True, False):
+    for idle in (True, False) if asks else (outcome == "io",):
         place = disk.Disk(work, kind, f"{kind}-{outcome}-{idle}")
         with store_on(work, place.dir) as device:
             device.open()
