@@ -35,25 +35,12 @@ static int teardown(void **state) {
     return 0;
 }
 
-static batch_plan plan_first(uint64_t last_seq) {
-    return (batch_plan){
-        .stream = 1, .installation = 2, .first_seq = 1, .last_seq = last_seq, .low = 1, .step_us = 1000};
-}
-
-static batch_plan plan_next(const batch_plan *before, uint64_t numbers) {
-    batch_plan p = *before;
-    p.chain = batch_chain_after(before);
-    p.first_seq = p.low = before->last_seq + 1;
-    p.last_seq = before->last_seq + numbers;
-    return p;
-}
-
 /* ---- appending ---------------------------------------------------------------------------------- */
 
 static void test_journal_when_a_batch_is_acknowledged_then_its_entry_can_be_read(void **state) {
     rig *r = *state;
     rig_open(r);
-    batch_plan p = plan_first(10);
+    batch_plan p = batch_plan_first(10);
     submission *s = submission_make(&p);
     uint8_t *body = malloc(s->body_bytes);
     memcpy(body, s->body, s->body_bytes);
@@ -86,7 +73,7 @@ static void test_journal_when_a_batch_is_acknowledged_then_its_entry_can_be_read
 static void test_journal_when_batches_need_each_row_then_answers_as_the_table_says(void **state) {
     rig *r = *state;
     rig_open(r);
-    batch_plan p = plan_first(10), q = plan_next(&p, 10);
+    batch_plan p = batch_plan_first(10), q = batch_plan_next(&p, 10);
     batch_plan early = q;
     early.low = 1;
     wire_ack ack = rig_send(r, &early);
@@ -98,7 +85,7 @@ static void test_journal_when_batches_need_each_row_then_answers_as_the_table_sa
     batch_plan old = {
         .stream = 1, .installation = 2, .first_seq = 1, .last_seq = 4, .low = 1, .step_us = 1000};
     assert_int_equal(rig_send(r, &old).agreed_through, 4); /* inside an entry: its body is read back */
-    batch_plan apart = plan_next(&old, 12);
+    batch_plan apart = batch_plan_next(&old, 12);
     apart.low = 1;
     apart.salt = 1;
     ack = rig_send(r, &apart);
@@ -109,7 +96,7 @@ static void test_journal_when_batches_need_each_row_then_answers_as_the_table_sa
     assert_int_equal(ack.status, WIRE_STATUS_REWIND);
     assert_int_equal(ack.next_seq, 1);
 
-    batch_plan gap = plan_next(&q, 5);
+    batch_plan gap = batch_plan_next(&q, 5);
     gap.first_seq = gap.low = 24;
     ack = rig_send(r, &gap);
     assert_int_equal(ack.status, WIRE_STATUS_OK);
@@ -119,7 +106,7 @@ static void test_journal_when_batches_need_each_row_then_answers_as_the_table_sa
 static void test_journal_when_numbers_cannot_be_then_refused(void **state) {
     rig *r = *state;
     rig_open(r);
-    batch_plan p = plan_first(3);
+    batch_plan p = batch_plan_first(3);
     submission *s = submission_make(&p);
     s->facts.last_seq = 77;
     rig_submit(r, s);
@@ -135,7 +122,7 @@ static void test_journal_when_many_come_at_once_then_they_share_a_sync(void **st
     enum { STREAMS = 200 };
     submission *all[STREAMS];
     for (int i = 0; i < STREAMS; i++) {
-        batch_plan p = plan_first(5);
+        batch_plan p = batch_plan_first(5);
         p.stream = (uint8_t)i;
         all[i] = submission_make(&p);
     }
@@ -161,7 +148,7 @@ static void test_journal_when_many_come_at_once_then_they_share_a_sync(void **st
 static void test_journal_when_a_stream_comes_twice_in_a_group_then_the_second_sees_the_first(void **state) {
     rig *r = *state;
     rig_open(r);
-    batch_plan p = plan_first(5), q = plan_next(&p, 5);
+    batch_plan p = batch_plan_first(5), q = batch_plan_next(&p, 5);
     q.low = 1;
     const batch_plan *order[] = {&p, &p, &q, &p, &q};
     for (size_t i = 0; i < 5; i++)
@@ -183,7 +170,7 @@ static void test_journal_when_a_stream_comes_twice_in_a_group_then_the_second_se
 static void test_journal_when_reopened_then_goes_on_where_it_was(void **state) {
     rig *r = *state;
     rig_open(r);
-    batch_plan p = plan_first(10), q = plan_next(&p, 3);
+    batch_plan p = batch_plan_first(10), q = batch_plan_next(&p, 3);
     q.low = 1;
     uint8_t id_1[16], id_2[16];
     assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK);
@@ -229,7 +216,7 @@ static void file_damage(const rig *r, const void *bytes_ptr, size_t n, size_t of
 static void test_journal_when_its_end_is_damaged_then_it_is_not_opened(void **state) {
     rig *r = *state;
     rig_open(r);
-    batch_plan p = plan_first(10);
+    batch_plan p = batch_plan_first(10);
     assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK);
     rig_close(r);
     submission *s = submission_make(&p);
@@ -253,7 +240,7 @@ static void test_journal_when_stopped_then_what_is_queued_is_answered_first(void
     rig *r = *state;
     rig_open(r);
     for (int i = 0; i < 50; i++) {
-        batch_plan p = plan_first(3);
+        batch_plan p = batch_plan_first(3);
         p.stream = (uint8_t)i;
         rig_submit(r, submission_make(&p));
     }
@@ -269,7 +256,7 @@ static void test_journal_when_stopped_then_what_is_queued_is_answered_first(void
 /* ---- batches without end ------------------------------------------------------------------------ */
 
 static batch_plan plan_large(uint8_t stream, uint32_t padding_bytes) {
-    batch_plan p = plan_first(20);
+    batch_plan p = batch_plan_first(20);
     p.stream = stream;
     p.padding_bytes = padding_bytes;
     return p;
@@ -279,7 +266,7 @@ static batch_plan plan_large(uint8_t stream, uint32_t padding_bytes) {
 static wire_ack fill(rig *r, batch_plan *p) {
     wire_ack ack;
     for (int i = 0; i < 400 && (ack = rig_send(r, p)).status == WIRE_STATUS_OK; i++)
-        *p = plan_next(p, 20);
+        *p = batch_plan_next(p, 20);
     assert_int_equal(ack.status, WIRE_STATUS_RETRY);
     return ack;
 }
@@ -293,7 +280,7 @@ static bool clock_has_passed(rig *r, uint64_t received_us) {
 static void test_journal_when_events_wait_in_a_window_then_ticks_until_it_has_passed(void **state) {
     rig *r = *state;
     rig_open(r);
-    batch_plan p = plan_first(10);
+    batch_plan p = batch_plan_first(10);
     assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK);
     int64_t newest_us = rig_entry(r, 2).max_us;
     rig_until(clock_has_passed, r, (uint64_t)(newest_us + r->opt.window_max_us));
@@ -353,21 +340,21 @@ static void test_journal_when_sinks_confirm_then_trimmed_below_the_least(void **
     rig *r = *state;
     r->opt.n_sinks = 2;
     rig_open(r);
-    batch_plan p = plan_first(3);
+    batch_plan p = batch_plan_first(3);
     for (int i = 0; i < 20; i++) {
         assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK);
-        p = plan_next(&p, 3);
+        p = batch_plan_next(&p, 3);
     }
     journal_confirm(r->j, 0, 15); /* the other has said nothing yet */
     assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK);
     assert_int_equal(rig_first(r), 1);
     journal_confirm(r->j, 1, 9);
     rig_until(first_is_at_least, r, 9);
-    p = plan_next(&p, 3);
+    p = batch_plan_next(&p, 3);
     assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK);
     assert_int_equal(rig_first(r), 9);
 
-    batch_plan old = plan_first(3); /* trimmed: it cannot be compared any more */
+    batch_plan old = batch_plan_first(3); /* trimmed: it cannot be compared any more */
     assert_int_equal(rig_send(r, &old).status, WIRE_STATUS_UNVERIFIED);
     rig_close(r);
     rig_open(r);
@@ -379,10 +366,10 @@ static void test_journal_when_kept_then_confirmed_entries_stay(void **state) {
     r->opt.keep_us = UINT64_C(3600000000);
     r->opt.keep_bytes = 32u << 20;
     rig_open(r);
-    batch_plan p = plan_first(3);
+    batch_plan p = batch_plan_first(3);
     assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK);
     journal_confirm(r->j, 0, 1000);
-    batch_plan q = plan_next(&p, 3);
+    batch_plan q = batch_plan_next(&p, 3);
     assert_int_equal(rig_send(r, &q).status, WIRE_STATUS_OK);
     assert_int_equal(rig_first(r), 1);
     assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK); /* and can be compared */
@@ -428,8 +415,8 @@ static void test_journal_when_a_group_does_not_fit_then_trimmed_without_it(void 
 static void test_journal_when_its_oldest_entry_is_damaged_then_goes_on_untrimmed(void **state) {
     rig *r = *state;
     rig_open(r);
-    batch_plan p = plan_first(3);
-    for (int i = 0; i < 80; i++, p = plan_next(&p, 3)) /* beyond what is verified at the start */
+    batch_plan p = batch_plan_first(3);
+    for (int i = 0; i < 80; i++, p = batch_plan_next(&p, 3)) /* beyond what is verified at the start */
         assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK);
     journal_entry oldest = rig_entry(r, 1);
     rig_close(r);
@@ -437,7 +424,7 @@ static void test_journal_when_its_oldest_entry_is_damaged_then_goes_on_untrimmed
     rig_open(r);
     assert_true(is_ready(r, true));
     journal_confirm(r->j, 0, rig_last(r));
-    for (int i = 0; i < 3; i++, p = plan_next(&p, 3))
+    for (int i = 0; i < 3; i++, p = batch_plan_next(&p, 3))
         assert_int_equal(rig_send(r, &p).status, WIRE_STATUS_OK);
     assert_int_equal(rig_first(r), 1);
     assert_true(is_ready(r, false));
@@ -518,7 +505,7 @@ static void test_journal_when_streams_have_fates_then_the_ledger_balances_by_ins
     rig *r = *state;
     rig_open(r);
     for (uint8_t i = 1; i <= 7; i++) {
-        batch_plan p = plan_first(10);
+        batch_plan p = batch_plan_first(10);
         p.stream = i;
         p.installation = (uint8_t)(i % 3);
         p.dropped_first = 2;

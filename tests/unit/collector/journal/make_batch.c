@@ -117,3 +117,16 @@ uint64_t batch_chain_after(const batch_plan *plan) {
         chain = wire_chain(chain, wire_crc_event(wire_crc_seed(NONCE), event, event_make(plan, seq, event)));
     return chain;
 }
+
+batch_plan batch_plan_first(uint64_t last_seq) {
+    return (batch_plan){
+        .stream = 1, .installation = 2, .first_seq = 1, .last_seq = last_seq, .low = 1, .step_us = 1000};
+}
+
+batch_plan batch_plan_next(const batch_plan *before, uint64_t numbers) {
+    batch_plan p = *before;
+    p.chain = batch_chain_after(before);
+    p.first_seq = p.low = before->last_seq + 1;
+    p.last_seq = before->last_seq + numbers;
+    return p;
+}

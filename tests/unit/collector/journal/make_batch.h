@@ -15,6 +15,10 @@ typedef struct batch_plan {
     uint32_t padding_bytes; /* in every event */
 } batch_plan;
 
+/* Numbers 1 … last_seq of stream 1, a millisecond apart; and the next ones behind a plan's. */
+batch_plan batch_plan_first(uint64_t last_seq);
+batch_plan batch_plan_next(const batch_plan *before, uint64_t numbers);
+
 /* A submission as ingress hands it over: encoded, scanned, not compressed. Fails the test when the codec
  * refuses it. submission_free takes it back. */
 submission *submission_make(const batch_plan *plan);
