@@ -93,11 +93,15 @@ wadi_err wdi_handle_start(wadi *w) {
     wdi_signal_hold hold;
     wdi_signal_hold_begin(&hold);
     wadi_err err = wdi_lane_open(&w->lane, w->options.values.dir, w->options.values.lanes_max);
-    pthread_mutex_lock(&w->fork.working);
     if (err == WADI_OK)
         err = lane_begin(w);
-    if (err == WADI_OK && w->options.values.endpoint != NULL)
+    if (err == WADI_OK && w->options.values.endpoint != NULL) {
+        /* TLS has locks of its own, which a child must not find held; all else of a handle that is being
+         * opened it leaves alone. */
+        pthread_mutex_lock(&w->fork.working);
         err = wdi_upload_open(&w->options.values, &wdi_transport_mbedtls, w->store, &w->diag, &w->upload);
+        pthread_mutex_unlock(&w->fork.working);
+    }
     if (err == WADI_OK) {
         w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         err = w->wake_fd >= 0 ? wdi_thread_report(w) : WADI_ERR_SYSTEM;
@@ -106,9 +110,10 @@ wadi_err wdi_handle_start(wadi *w) {
         err = thread_start(w);
     if (err != WADI_OK) {
         wdi_diagf(&w->diag, WADI_DIAG_ERROR, "open %s: %s", w->options.values.dir, wadi_strerror(err));
+        pthread_mutex_lock(&w->fork.working);
         handle_stop(w);
+        pthread_mutex_unlock(&w->fork.working);
     }
-    pthread_mutex_unlock(&w->fork.working);
     wdi_signal_hold_end(&hold);
     return err;
 }

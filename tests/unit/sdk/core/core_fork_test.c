@@ -108,6 +108,17 @@ static uint64_t settled(const char *dir, uint32_t lane) {
     return lane_settle_number(dir, lane, lane_visit_in_order, &next);
 }
 
+static uint64_t settled_beyond(const char *dir, uint32_t first) {
+    char path[LANE_DIR_BYTES + 32];
+    uint64_t sum = 0;
+    for (uint32_t lane = first;; lane++) {
+        snprintf(path, sizeof path, "%s/lanes/%u", dir, lane);
+        if (access(path, F_OK) != 0)
+            return sum;
+        sum += lane_settle_number(dir, lane, lane_visit_any, NULL);
+    }
+}
+
 static int record_ten(wadi *w) {
     int wrong = 0;
     for (uint64_t i = 0; i < 10; i++)
@@ -281,19 +292,13 @@ static int generations(wadi *w) { return generation(w, DEPTH); }
 static void test_children_of_children_have_lanes_too(void **state) {
     (void)state;
     char dir[LANE_DIR_BYTES];
-    uint64_t sum = 0;
     lane_dir_make(dir);
     wadi *w = lane_open(dir, 3600000);
     lane_record(w, 0, 5, NULL);
     child_end(child_begin(w, generations));
     assert_int_equal(wadi_close(w, 1000), WADI_OK);
     assert_int_equal(settled(dir, 0), 5);
-    for (uint32_t lane = 1; lane <= 3; lane++) { /* the last but one took the last one's */
-        char path[LANE_DIR_BYTES + 32];
-        snprintf(path, sizeof path, "%s/lanes/%u", dir, lane);
-        sum += access(path, F_OK) == 0 ? lane_settle_number(dir, lane, lane_visit_any, NULL) : 0;
-    }
-    assert_int_equal(sum, 3 * 20 + 10);
+    assert_int_equal(settled_beyond(dir, 1), 3 * 20 + 10);
     lane_dir_remove(dir);
 }
 
@@ -320,6 +325,41 @@ static void test_threads_of_a_child_share_its_lane(void **state) {
     child_end(child_begin(w, record_in_threads));
     assert_int_equal(wadi_close(w, 1000), WADI_OK);
     assert_int_equal(lane_settle_number(dir, 1, lane_visit_any, NULL), 40);
+    lane_dir_remove(dir);
+}
+
+#define GRANDCHILDREN 8
+
+static int fork_while_opening(wadi *w) {
+    const struct timespec pause = {.tv_nsec = 1500000};
+    pthread_t thread;
+    pid_t children[GRANDCHILDREN];
+    void *failed = NULL;
+    int status = 0, wrong = pthread_create(&thread, NULL, record_ten_in_thread, w) != 0;
+    for (int i = 0; i < GRANDCHILDREN; i++, nanosleep(&pause, NULL)) {
+        children[i] = fork();
+        if (children[i] == 0) {
+            alarm(30);
+            _exit(record_ten(w) + (wadi_close(w, 5000) != WADI_OK));
+        }
+    }
+    for (int i = 0; i < GRANDCHILDREN; i++)
+        wrong += waitpid(children[i], &status, 0) != children[i] || status != 0;
+    wrong += pthread_join(thread, &failed) != 0 || failed != NULL;
+    return wrong + (wadi_close(w, 5000) != WADI_OK);
+}
+
+/* The other thread is in the midst of that: of what it has made so far the next child knows nothing. */
+static void test_fork_while_a_child_opens_its_lane(void **state) {
+    (void)state;
+    char dir[LANE_DIR_BYTES];
+    if (!BUSY_THREADS_MAY_FORK)
+        skip();
+    lane_dir_make(dir);
+    wadi *w = lane_open(dir, 3600000);
+    child_end(child_begin(w, fork_while_opening));
+    assert_int_equal(wadi_close(w, 1000), WADI_OK);
+    assert_int_equal(settled_beyond(dir, 1), 10 + GRANDCHILDREN * 10);
     lane_dir_remove(dir);
 }
 
@@ -528,6 +568,7 @@ int main(void) {
         cmocka_unit_test(test_child_of_a_bare_clone_is_refused),
         cmocka_unit_test(test_children_of_children_have_lanes_too),
         cmocka_unit_test(test_threads_of_a_child_share_its_lane),
+        cmocka_unit_test(test_fork_while_a_child_opens_its_lane),
         cmocka_unit_test(test_child_without_a_lane_says_so_counts_and_tries_again),
         cmocka_unit_test(test_child_without_a_lane_closes),
         cmocka_unit_test(test_silent_child_leaves_the_lane_to_its_parent),
