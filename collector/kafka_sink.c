@@ -3,6 +3,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 
+#include "kafka/direct/direct.h"
 #include "kafka/names.h"
 
 static const char *compression_of(enum config_kafka_compression compression) {
@@ -60,14 +61,14 @@ static kafka_options options_of(const struct config_sink *config, const kafka_se
     };
 }
 
-/* librdkafka takes half a dozen small blocks a message on our thread, and gives them back on its own. glibc
- * keeps such blocks apart, in lists that soon lead all over the memory; joined again with their neighbours
- * they are handed out side by side, which halves what a message with headers costs. */
+/* Where librdkafka sends the events, it takes half a dozen small blocks a message on our thread, and gives
+ * them back on its own. glibc keeps such blocks apart, in lists that soon lead all over the memory; joined
+ * again with their neighbours they are handed out side by side, which halves what a message with headers
+ * costs. */
 static void blocks_join(void) { mallopt(M_MXFAST, 0); }
 
 bool kafka_sink_init(kafka_sink *ret_sink, const struct collector_config *config, size_t index,
                      const uint8_t start_id[16], const _Atomic uint64_t *give_up_us) {
-    blocks_join();
     const struct config_sink *sink = &config->sinks[index];
     kafka_setting *settings = calloc(sink->kafka.rdkafka_count + 1, sizeof *settings);
     if (!settings)
@@ -77,6 +78,8 @@ bool kafka_sink_init(kafka_sink *ret_sink, const struct collector_config *config
     kafka_options opt = options_of(sink, settings);
     opt.give_up_us = give_up_us;
     *ret_sink = (kafka_sink){kafka_link_new(&opt, config->id, sink->name, start_id), settings};
+    if (ret_sink->link && direct_unsuitable(ret_sink->link))
+        blocks_join();
     return ret_sink->link != NULL;
 }
 

@@ -7,7 +7,7 @@ import subprocess
 import confluent_kafka
 import rig
 from audit import Audit, Row
-from kafka_client import Follower, committed
+from kafka_client import PRODUCER, Follower, committed
 from readers import READERS, time_us
 from s3_client import Client
 
@@ -169,7 +169,8 @@ class KafkaOutput:
 
     def yaml(self):
         return (f"  - {{name: {self.name}, type: kafka, format: jsonl, roll_interval: 200ms, "
-                f"kafka: {{brokers: \"{self.kafka.bootstrap}\", topic: {self.topic}}}}}\n")
+                f"kafka: {{brokers: \"{self.kafka.bootstrap}\", topic: {self.topic}, "
+                f"producer: {PRODUCER}}}}}\n")
 
     def committed(self):
         self.follower = self.follower or Follower(self.kafka.bootstrap, self.topic)

@@ -1,11 +1,14 @@
 """What the tests read from Kafka with: confluent-kafka, read_committed."""
 
+import os
 import time
 import uuid
 
 import confluent_kafka
 
 READ_S = 60
+# Who is to send the events of the tests' sinks: the tests of librdkafka's path are the same ones.
+PRODUCER = os.environ.get("WADI_TEST_KAFKA_PRODUCER", "auto")
 
 
 def consumer_of(bootstrap, **settings):

@@ -7,7 +7,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import sink_collector  # noqa: E402
 from sink_collector import FENCED, eventually, rig  # noqa: E402,F401
-from kafka_client import committed  # noqa: E402
+from kafka_client import PRODUCER, committed  # noqa: E402
 
 
 class Collector(sink_collector.Collector):
@@ -16,7 +16,7 @@ class Collector(sink_collector.Collector):
     def __init__(self, place, bootstrap, sink="stream", kafka=None, **settings):
         self.bootstrap, self.reader = bootstrap, {}
         super().__init__(place, {"name": sink, "type": "kafka", "roll_interval": "200ms", **settings,
-                                 "kafka": {"brokers": bootstrap, "topic": sink, **(kafka or {})}})
+                                 "kafka": {"brokers": bootstrap, "topic": sink, "producer": PRODUCER, **(kafka or {})}})
 
 
 def values(bootstrap, *topics, **reader):

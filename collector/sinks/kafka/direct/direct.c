@@ -15,7 +15,7 @@
 #define BATCH_BYTES_FIRST 16384u            /* what a partition begins with */
 #define LEADERS_US UINT64_C(300000000)      /* then they are asked for again: partitions may have come */
 #define REQUEST_BYTES_MAX ((size_t)1 << 20) /* of several small batches together, before they are packed */
-#define BATCHES_IN_BUFFER 4u                /* at least so many have room in kafka.buffer */
+#define BATCHES_IN_BUFFER 16u /* at least so many have room in kafka.buffer, of which some are under way */
 
 typedef struct direct {
     producer_core *core;

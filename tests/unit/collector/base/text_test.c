@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -51,6 +52,22 @@ static void test_text_when_escaped_then_quotes_and_controls_are_safe(void **stat
     assert_string_equal(buffer, "&lt;a href=&#39;x&#39;&gt;&amp;&quot;");
 }
 
+/* Every byte at every place, of lengths that are taken in steps and of those that are not. */
+static void test_hex_when_encoded_then_is_what_printf_says(void **state) {
+    (void)state;
+    for (unsigned value = 0; value < 256; value++)
+        for (size_t n = 1; n <= 9; n++) {
+            uint8_t bytes[9];
+            char digits[19], expected[19];
+            for (size_t i = 0; i < n; i++) {
+                bytes[i] = (uint8_t)(value + 37 * i);
+                snprintf(expected + 2 * i, 3, "%02x", bytes[i]);
+            }
+            hex_encode(digits, bytes, n);
+            assert_string_equal(digits, expected);
+        }
+}
+
 static void test_hex_when_decoded_then_exact_or_refused(void **state) {
     (void)state;
     uint8_t bytes[3] = {9, 9, 9};
@@ -93,6 +110,7 @@ int main(void) {
         cmocka_unit_test(test_text_when_the_buffer_is_full_then_cut_and_terminated),
         cmocka_unit_test(test_text_when_growing_then_stops_at_its_limit),
         cmocka_unit_test(test_text_when_escaped_then_quotes_and_controls_are_safe),
+        cmocka_unit_test(test_hex_when_encoded_then_is_what_printf_says),
         cmocka_unit_test(test_hex_when_decoded_then_exact_or_refused),
         cmocka_unit_test(test_uuid_then_grouped),
         cmocka_unit_test(test_nearest_name_when_mistyped_then_found_and_otherwise_none),
