@@ -119,12 +119,39 @@ static void test_flight_when_a_batch_is_too_large_then_its_rows_are_reported(voi
     rig_free(&r);
 }
 
+/* A good answer with a few bytes changed and the end cut off: never well unless each batch's code is 0, and
+ * no byte behind it is read. */
+static void test_flight_when_an_answer_is_damaged_then_nothing_breaks(void **state) {
+    (void)state;
+    rig r;
+    rig_make(&r);
+    frame f = {0};
+    answer_make(&f, (int32_t[]){0, 1}, (int16_t[]){0, MESSAGE_TOO_LARGE}, 2);
+    srand(1);
+    for (unsigned round = 0; round < 20000; round++) {
+        size_t n = f.n - (size_t)rand() % 8 * (size_t)(rand() % 8 == 0);
+        uint8_t *damaged = malloc(n);
+        assert_non_null(damaged);
+        memcpy(damaged, f.data, n);
+        for (unsigned i = 0; i < 3; i++)
+            damaged[(size_t)rand() % n] = (uint8_t)rand();
+        answer a = {damaged, damaged + n, false};
+        sink_err err = flight_answer(&r.flight, &r.core, VERSION, &a);
+        assert_true(err == SINK_OK || err == SINK_ERR_IO);
+        oversize_forget(&r.core.link->oversize);
+        free(damaged);
+    }
+    frame_fini(&f);
+    rig_free(&r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_flight_when_every_batch_is_taken_then_is_well),
         cmocka_unit_test(test_flight_when_an_answer_lacks_a_batch_then_is_not),
         cmocka_unit_test(test_flight_when_a_batch_is_refused_then_it_is_named),
         cmocka_unit_test(test_flight_when_a_batch_is_too_large_then_its_rows_are_reported),
+        cmocka_unit_test(test_flight_when_an_answer_is_damaged_then_nothing_breaks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
