@@ -9,8 +9,9 @@
 
 #define MAGIC 2
 #define ATTRIBUTE_TRANSACTIONAL 0x10u
-#define NUMBER_BYTES_MAX 5u /* of a length or an offset */
-#define WIDE_BYTES 8u       /* what varint_put_wide may write beyond its number */
+#define NUMBER_BYTES_MAX 5u    /* of a length or an offset */
+#define LENGTH_BYTES_MOSTLY 2u /* of a record of 64 to 8,191 bytes */
+#define WIDE_BYTES 8u          /* what varint_put_wide may write beyond its number */
 /* A record's length, attributes, time, offset, and the lengths of key and value, and the headers' count. */
 #define RECORD_OVERHEAD (NUMBER_BYTES_MAX + 1u + VARINT_BYTES_MAX + 4u * NUMBER_BYTES_MAX + WIDE_BYTES)
 
@@ -33,18 +34,6 @@ size_t record_bytes_max(const message *m) {
     return n;
 }
 
-static size_t size_of(int64_t value) { return varint_bytes(varint_zigzag(value)); }
-static size_t sized(size_t n) { return size_of((int64_t)n) + n; }
-
-/* What follows a record's length. */
-static size_t body_bytes(const message *m, int64_t delta_ms, int32_t offset) {
-    size_t n = 1 + size_of(delta_ms) + size_of(offset) + sized(m->key_n) + sized(m->value_n) +
-               size_of((int64_t)m->n_headers);
-    for (size_t i = 0; i < m->n_headers; i++)
-        n += sized(m->headers[i].name_n) + sized(m->headers[i].n);
-    return n;
-}
-
 static char *put_number(char *at, int64_t value) { return varint_put_wide(at, varint_zigzag(value)); }
 
 static char *put_sized(char *at, const void *data, size_t n) {
@@ -54,16 +43,11 @@ static char *put_sized(char *at, const void *data, size_t n) {
     return at + n;
 }
 
-void record_batch_add(record_batch *b, const message *m) {
-    if (b->records == 0)
-        b->first_ms = b->max_ms = m->time_ms;
-    b->max_ms = m->time_ms > b->max_ms ? m->time_ms : b->max_ms;
-    int64_t delta_ms = m->time_ms - b->first_ms;
-    char *at = (char *)b->data + b->n;
-    at = put_number(at, (int64_t)body_bytes(m, delta_ms, b->records));
+/* What follows a record's length. */
+static char *put_body(char *at, const message *m, int64_t delta_ms, int32_t offset) {
     *at++ = 0; /* attributes: none are defined */
     at = put_number(at, delta_ms);
-    at = put_number(at, b->records);
+    at = put_number(at, offset);
     at = put_sized(at, m->key, m->key_n);
     at = put_sized(at, m->value, m->value_n);
     at = put_number(at, (int64_t)m->n_headers);
@@ -72,7 +56,27 @@ void record_batch_add(record_batch *b, const message *m) {
         at = put_sized(at, h->name, h->name_n);
         at = put_sized(at, h->value, h->n);
     }
-    b->n = (size_t)(at - (char *)b->data);
+    return at;
+}
+
+/* The length before the body, for which so many bytes were left: nearly all records are of that length, and
+ * counting each before it is written would take as long as writing. Gives the record's end. */
+static char *put_length(char *record, size_t body_n) {
+    uint64_t length = varint_zigzag((int64_t)body_n);
+    size_t n = varint_bytes(length);
+    if (n != LENGTH_BYTES_MOSTLY)
+        memmove(record + n, record + LENGTH_BYTES_MOSTLY, body_n);
+    varint_put(record, length);
+    return record + n + body_n;
+}
+
+void record_batch_add(record_batch *b, const message *m) {
+    if (b->records == 0)
+        b->first_ms = b->max_ms = m->time_ms;
+    b->max_ms = m->time_ms > b->max_ms ? m->time_ms : b->max_ms;
+    char *record = (char *)b->data + b->n, *inside = record + LENGTH_BYTES_MOSTLY;
+    char *end = put_body(inside, m, m->time_ms - b->first_ms, b->records);
+    b->n = (size_t)(put_length(record, (size_t)(end - inside)) - (char *)b->data);
     b->records++;
 }
 
