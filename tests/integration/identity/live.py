@@ -41,8 +41,9 @@ class Device:
         self._ended = asyncio.create_task(self._process.wait())
         before = len(self.noted())
         await eventually(lambda: len(self.noted()) > before, f"live device {self.number} records")
-        self._putback = await asyncio.create_subprocess_exec(
-            PUTBACK, str(self._process.pid), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        if PUTBACK.exists():
+            self._putback = await asyncio.create_subprocess_exec(
+                PUTBACK, str(self._process.pid), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     async def _do(self, command):
         self._putback.stdin.write(f"{command}\n".encode())
@@ -78,8 +79,9 @@ class Device:
                     file.truncate()
 
     async def _released(self):
-        self._putback.stdin.close()
-        await self._putback.wait()
+        if self._putback:
+            self._putback.stdin.close()
+            await self._putback.wait()
         self.states = [None] * SLOTS
 
     async def kill(self):

@@ -60,6 +60,7 @@ int main(int argc, char **argv) {
     if (argc != 5 && argc != 6)
         return 2;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY); /* putback is not our parent */
     signal(SIGTERM, on_signal);
     signal(SIGUSR1, on_signal);
     wadi_options opt = WADI_OPTIONS_INIT;
