@@ -366,6 +366,11 @@ static wdi_batch_want batch_want(const wdi_upload *u) {
  * shown to no other one, so with such a number the first thing to find out is who is there. And what the time
  * is, where that is not known: a batch that goes first gets times that are guessed, and all that comes after
  * it in the stream can be no earlier. */
+/* A question is no upload: it may be what ends the day, by the collector's time. */
+static wadi_err budget_spend(wdi_upload *u) {
+    return u->asking ? WADI_OK : wdi_budget_spend(&u->budget, u->store, base_boot_us(), u->out.n);
+}
+
 static wadi_err exchange_begin(wdi_upload *u, uint64_t now_us) {
     static const uint8_t question[] = {0x08, 0x01}; /* a Batch of a version and nothing else */
     wdi_batch_want want = batch_want(u);
@@ -378,9 +383,9 @@ static wadi_err exchange_begin(wdi_upload *u, uint64_t now_us) {
         u->out = (wdi_batch_out){.body = question, .n = sizeof question};
     else
         err = wdi_batch_make(&u->maker, u->store, &want, &u->out);
-    if (err != WADI_OK || u->out.body == NULL || upload_saves(u, u->out.n, now_us))
+    if (err != WADI_OK || u->out.body == NULL || (!u->asking && upload_saves(u, u->out.n, now_us)))
         return err;
-    err = wdi_budget_spend(&u->budget, u->store, base_boot_us(), u->out.n);
+    err = budget_spend(u);
     if (err != WADI_OK)
         return err;
     u->stats.uploads++;
@@ -423,7 +428,8 @@ static wadi_err upload_begin(wdi_upload *u, uint64_t now_us, bool *ret_more) {
         u->held_until_us = now_us + u->retry_max_us;
         return WADI_OK;
     }
-    if (upload_saves(u, 0, now_us))
+    bool timed = wdi_store_moment(u->store, base_boot_us()).collector_error_us != 0;
+    if (timed && upload_saves(u, 0, now_us))
         return WADI_OK;
     u->phase = PHASE_CONNECTING;
     return transport_moved(u, u->ops->connect(u->transport, now_us), now_us, ret_more);

@@ -37,6 +37,18 @@ class Transport(SendTest):
             self.assertEqual(headers["content-encoding"], "zstd")
             self.assertEqual(headers["authorization"], "Bearer secret")
 
+    def test_a_days_bytes_are_spent_over_restarts_too(self):
+        budget = ["--upload-bytes-per-day-max", "100"]
+        with FakeCollector() as collector:
+            self.acked(collector, *budget, "--json", stdin=self.many(300))  # more than a day's, but its first
+            sent = len(collector.requests)
+            for _ in range(2):
+                said = self.send(collector, *budget, "--wait", "acked", "--timeout-ms", "500", "e", expect=75)
+                self.assertIn("upload_bytes_per_day_max", said)
+            self.assertEqual(len(collector.requests), sent)
+            self.acked(collector, "e")  # without the limit all goes
+            self.assertEqual(len(collector.delivered), 303)
+
     def test_a_session_is_resumed(self):
         with FakeCollector([ack(RETRY, 503, "Connection: close")], certs=self.certs) as collector:
             self.acked(collector, "--json", stdin=self.many(3))

@@ -10,6 +10,7 @@ static scene *budget_scene(uint64_t last, uint64_t max) {
     wadi_options opt = scene_options();
     opt.upload_bytes_per_day_max = max;
     assert_int_equal(scene_upload_try(s, &opt, &s->u), WADI_OK);
+    s->store.moment.collector_error_us = 1; /* its time is known */
     return s;
 }
 
@@ -108,6 +109,32 @@ static void test_upload_when_opened_again_then_the_day_goes_on(void **state) {
     scene_close(s);
 }
 
+/* A new boot: the collector's time may tell that the day is over, or that it is not. */
+static void test_question_when_the_day_is_spent_then_it_is_asked_once(void **state) {
+    (void)state;
+    scene *s = budget_scene(800, 1);
+    sent(s, 1, 500);
+    answered_ok(s, 500);
+    wdi_upload_close(s->u);
+    wadi_options opt = scene_options();
+    opt.upload_bytes_per_day_max = 1;
+    assert_int_equal(scene_upload_try(s, &opt, &s->u), WADI_OK);
+    s->store.moment.collector_error_us = 0;
+    s->store.wants_clock = true;
+    unsigned posts = line.posts;
+    uint64_t before = spent(s);
+    scene_step(s);
+    assert_int_equal(line.posts, posts + 1);
+    assert_int_equal(line.last.n, QUESTION_BYTES);
+    assert_int_equal(spent(s), before);
+    s->store.moment.collector_error_us = 1;
+    wire_ack ack = ack_of(WIRE_STATUS_REFUSED);
+    answered(s, 400, &ack);
+    assert_int_equal(line.posts, posts + 1);
+    assert_true(wdi_upload_offline(s->u));
+    scene_close(s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_budget_counts_attempts_and_begins_anew_after_a_day),
@@ -115,6 +142,7 @@ int main(void) {
         cmocka_unit_test(test_no_budget_no_note),
         cmocka_unit_test(test_upload_when_the_day_is_spent_then_waits_and_goes_on),
         cmocka_unit_test(test_upload_when_opened_again_then_the_day_goes_on),
+        cmocka_unit_test(test_question_when_the_day_is_spent_then_it_is_asked_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
