@@ -18,7 +18,7 @@ from relay import Relay  # noqa: E402
 
 HIGH = 2
 SMALL = {"disk_bytes_max": 1 << 20, "ring_bytes": 64 << 10, "flush_ms": 50}
-TABLE_BEHIND = 100  # an entry of a chunk's table stands so far before the first event's text
+TABLE_BEHIND = 45  # so far before a chunk's first text stands its table, or its header, of 40 bytes
 
 
 def balanced(stats):

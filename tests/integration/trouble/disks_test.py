@@ -1,7 +1,6 @@
 """What happens to a device when its file system is full, read-only or dead: seen by the application in the way that
 sdk/LIMITS.md says, never a signal, and over when the cause is."""
 
-import os
 import pathlib
 import sys
 
@@ -101,10 +100,11 @@ def dies(work, kind, how, outcome, asks=False):
             well_again(device)
             if idle:
                 rig.eventually(lambda d=device: d.is_asleep(), "it sleeps")
-            os.sync()  # all pages of the ring are clean: the next write to one asks the file system
+            disk.sbin("sync", "-f", place.dir)  # all pages of the ring are clean: the next write to one asks the file system
             how(place)
-            if asks and not idle:  # within flush_ms the background thread sees it by itself
-                rig.eventually(lambda d=device: d.stats()["store_error"] == outcome, f"the store says {outcome}")
+            if asks and not idle:  # within flush_ms the background thread sees it by itself, if it is still awake
+                rig.eventually(lambda d=device: d.stats()["store_error"] == outcome or d.is_asleep(),
+                               f"the store says {outcome}")
             taken, answer = device.track(5000, 400, patience_ms=300)
             print(kind, outcome, "idle" if idle else "busy", taken, answer, flush=True)
             check("track answers", answer, outcome if asks else "ring_full")
