@@ -65,7 +65,7 @@ def full_while_running(work):
         release = fill(where)
         taken, outcome = device.track(5000, 400, patience_ms=300)
         check("the ring fills", outcome, "ring_full")
-        check("a wait", device.wait("disk", 100), "disk_full")
+        rig.eventually(lambda: device.wait("disk", 100) == "disk_full", "a wait says why")
         check("the store's last outcome", device.stats()["store_error"], "disk_full")
         release()
         rig.eventually(lambda: device.wait("disk", 1000) == "ok", "the store has room again")
@@ -111,7 +111,7 @@ def dies(work, kind, how, outcome, asks=False):
             rig.eventually(lambda d=device: d.stats()["store_error"] == outcome, f"the store says {outcome}")
             device.track(10, 400, patience_ms=0)
             if taken:
-                check("a wait", device.wait("disk", 10), outcome)
+                rig.eventually(lambda d=device: d.wait("disk", 10) == outcome, "a wait says why")
             stats = device.stats()
             check("numbers", stats["assigned"], 5)
             check("refused", stats["refused_io"] > 0, asks)

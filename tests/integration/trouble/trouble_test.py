@@ -58,7 +58,7 @@ class Trouble(unittest.TestCase):
         device.open()
         taken, outcome = device.track(5000, 400, patience_ms=300)
         self.assertEqual(outcome, "ring_full")
-        self.assertEqual(device.wait("disk", 100), "disk_full")
+        eventually(lambda: device.wait("disk", 100) == "disk_full", "a wait says why")
         stats = device.stats()
         self.assertEqual(stats["store_error"], "disk_full")
         self.assertGreater(stats["store_errors"], 0)
