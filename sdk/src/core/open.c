@@ -41,6 +41,9 @@ static wadi_err lane_begin(wadi *w) {
                                .max_age_us = wdi_options_max_age_us(o),
                                .diag = &w->diag,
                                .working = &w->fork.working};
+    wdi_store_numbers numbers;
+    if (wdi_ring_note_get(w->lane.dir_fd, &numbers, sizeof numbers))
+        store.numbers = &numbers;
     wdi_installation_id(&w->installation, store.installation);
     err = wdi_store_open(&store, &w->store);
     if (err == WADI_OK)

@@ -39,6 +39,13 @@ static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 /* ---- reporting ---------------------------------------------------------------------------------- */
 
+/* Before anybody is told that they are given: so no number that somebody knows of is lost with the store. */
+static void numbers_note(wadi *w) {
+    wdi_store_numbers numbers;
+    wdi_store_numbers_get(w->store, &numbers);
+    wdi_ring_note_set(&w->tracker.ring, &numbers, sizeof numbers);
+}
+
 wadi_err wdi_thread_report(wadi *w) {
     wadi_stats stats = WADI_STATS_INIT;
     wdi_upload_stats upload = {0};
@@ -56,6 +63,8 @@ wadi_err wdi_thread_report(wadi *w) {
     stats.store_error = (uint64_t)w->store_error;
     stats.ring_lost = w->ring_lost + w->tracker.ring.damaged_bytes;
     stats.accepted = w->drained.events;
+    if (w->begun)
+        numbers_note(w);
     wdi_progress_set(&w->progress, wdi_store_ring_pos(w->store), w->owed_ticket,
                      wdi_store_dropped_log(w->store), &stats);
     return err;

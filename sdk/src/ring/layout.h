@@ -19,11 +19,20 @@ typedef struct wdi_ring_identity {
     uint32_t crc; /* CRC-32C of what stands before */
 } wdi_ring_identity;
 
+/* Written in turns, so that a whole one stands there whenever the process dies. */
+typedef struct wdi_ring_note {
+    uint64_t turn;
+    uint8_t data[WDI_RING_NOTE_BYTES];
+    uint32_t n;
+    uint32_t crc; /* CRC-32C of what stands before */
+} wdi_ring_note;
+
 /* The first page. Head and tail stay true when the process is killed, since the kernel holds the page. */
 typedef struct wdi_ring_header {
     wdi_ring_identity identity;
     _Alignas(64) _Atomic uint64_t tail; /* next position to claim */
     _Alignas(64) _Atomic uint64_t head; /* everything before is free again */
+    _Alignas(64) wdi_ring_note notes[2];
 } wdi_ring_header;
 
 /* A record's header in the data. */

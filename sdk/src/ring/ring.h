@@ -111,6 +111,13 @@ typedef struct wdi_recovery {
 void wdi_ring_recover(wdi_ring *ring, const wdi_run_id *stored, uint64_t position, const uint8_t boot_id[16],
                       wdi_recovery *ret_recovery);
 
+/* A note in the ring's head, of up to WDI_RING_NOTE_BYTES: what the store would like to know of itself when
+ * its own file is gone. set: the consumer's, a copy into mapped memory, as durable as a record. get: of the
+ * file in the directory, before it is opened; false: there is no whole one of n bytes. */
+#define WDI_RING_NOTE_BYTES 96u
+void wdi_ring_note_set(wdi_ring *ring, const void *data, uint32_t n);
+bool wdi_ring_note_get(int dir_fd, void *ret_data, uint32_t n);
+
 /* The next record, or false at the end. */
 bool wdi_recovery_next(wdi_recovery *recovery, wdi_record *ret_record);
 

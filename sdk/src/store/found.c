@@ -124,6 +124,7 @@ typedef struct bounds {
     uint64_t ring_pos;
     uint64_t run_least, run_most;
     uint64_t first, first_reached; /* least numbers of chunks; 0: none */
+    uint64_t low_told;             /* by the numbers that were kept elsewhere */
     uint32_t n_lows, ordinal_most;
     stream_low lows[2 * WDI_STREAMS_MAX]; /* the greatest seen of each stream */
 } bounds;
@@ -185,12 +186,25 @@ static void bounds_visit(void *context, const lmdb_check_entry *e) {
         most_take(&b->run_most, run.ordinal);
 }
 
+static void numbers_bounds(bounds *b, const wdi_store_numbers *numbers) {
+    if (numbers->next_seq == 0 || numbers->low == 0 || numbers->low > numbers->next_seq)
+        return;
+    if (numbers->next_seq > b->next_seq) {
+        b->next_seq = numbers->next_seq;
+        b->chain = 0;
+    }
+    most_take(&b->ring_pos, numbers->ring_pos);
+    most_take(&b->run_most, numbers->run);
+    b->low_told = numbers->low;
+}
+
 /* What a stream owes begins at its low, or later. A stream that is settled by now may say too little: then
  * some is owed twice, and marked. */
 static uint64_t low_of(const bounds *b) {
     uint64_t low = 0;
     for (uint32_t i = 0; i < b->n_lows; i++)
         least_take(&low, b->lows[i].low);
+    most_take(&low, b->low_told);
     if (low != 0)
         return low;
     return b->first_reached != 0 ? b->first_reached : b->first;
@@ -240,7 +254,8 @@ static wadi_err state_rebuild(state_search *v, const bounds *b) {
     return wdi_stream_insert(state, 0, low, 0);
 }
 
-wadi_err wdi_found_state(int fd, wdi_state *ret_state, wdi_found *ret_found) {
+wadi_err wdi_found_state(int fd, const wdi_store_numbers *numbers, wdi_state *ret_state,
+                         wdi_found *ret_found) {
     state_search v = {.state = ret_state};
     bounds b = {.next_seq = 0};
     memset(ret_state, 0, sizeof *ret_state);
@@ -250,6 +265,10 @@ wadi_err wdi_found_state(int fd, wdi_state *ret_state, wdi_found *ret_found) {
     bool fits = err == WADI_OK && state_fits(ret_state);
     if (err == WADI_OK && (!fits || !v.found.sure || v.found.doubtful))
         err = wdi_found_pass(fd, bounds_visit, &b, &v.found.doubtful);
+    if (numbers != NULL && (err == WADI_OK || err == WADI_ERR_CORRUPT)) {
+        numbers_bounds(&b, numbers);
+        err = WADI_OK; /* of a file that nothing can be read of, the numbers are left */
+    }
     if (err == WADI_OK && fits && (!v.found.sure || v.found.doubtful))
         state_extend(ret_state, &b);
     if (err == WADI_OK && !fits)

@@ -32,7 +32,9 @@ static inline bool wdi_found_is(const lmdb_check_entry *e, wdi_key_kind kind) {
 }
 
 /* Meta and streams, if any of them, or of the chunks, is left. Numbers that a transaction gave whose state is
- * lost are part of it. WADI_ERR_CORRUPT: nothing is left to go on with. */
-WADI_NODISCARD wadi_err wdi_found_state(int fd, wdi_state *ret_state, wdi_found *ret_found);
+ * lost are part of it, and those that `numbers` (may be NULL) knows of. WADI_ERR_CORRUPT: nothing is left to
+ * go on with. */
+WADI_NODISCARD wadi_err wdi_found_state(int fd, const wdi_store_numbers *numbers, wdi_state *ret_state,
+                                        wdi_found *ret_found);
 
 #endif

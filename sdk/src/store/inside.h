@@ -220,7 +220,7 @@ WADI_NODISCARD wadi_err wdi_quarantine_take(const wdi_store_options *opt, const 
 
 /* Fills the store, whose file is new, with what can be read of the damaged file. WADI_ERR_CORRUPT: that is
  * not enough to go on with. */
-WADI_NODISCARD wadi_err wdi_salvage(wdi_store *s, int fd);
+WADI_NODISCARD wadi_err wdi_salvage(wdi_store *s, int fd, const wdi_store_numbers *numbers);
 
 /* ---- opening (check.c) -----------------------------------------------------------------------------------
  */

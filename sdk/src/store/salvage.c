@@ -21,8 +21,9 @@ typedef struct salvage {
     wadi_err err;
     size_t txn_bytes;
     wdi_found found;
-    uint64_t lost;       /* numbers */
-    wdi_chunk_head last; /* of the chunk before, while chains are made */
+    const wdi_store_numbers *numbers; /* may be NULL */
+    uint64_t lost;                    /* numbers */
+    wdi_chunk_head last;              /* of the chunk before, while chains are made */
     uint64_t next;
     uint64_t chain;
 } salvage;
@@ -95,6 +96,18 @@ static void record_visit(void *context, const lmdb_check_entry *e) {
         v->err = record_take(v, e);
 }
 
+/* The last run may be known from elsewhere. */
+static wadi_err run_make(const salvage *v, wdi_run_record *run) {
+    const wdi_store_numbers *numbers = v->numbers;
+    if (numbers == NULL || numbers->run != run->ordinal)
+        return base_random(run->boot_id, sizeof run->boot_id) ? WADI_OK : WADI_ERR_SYSTEM;
+    run->nonce = numbers->nonce;
+    run->boot_us = numbers->run_boot_us;
+    run->wall_us = numbers->run_wall_us;
+    memcpy(run->boot_id, numbers->boot_id, sizeof run->boot_id);
+    return WADI_OK;
+}
+
 /* A run whose record is lost: its events cannot be told from damaged ones, for want of its nonce. */
 static wadi_err runs_fill(salvage *v) {
     const wdi_meta *meta = &v->s->state.meta;
@@ -104,8 +117,8 @@ static wadi_err runs_fill(salvage *v) {
         wire_span record;
         bool found = false;
         wadi_err err = wdi_record_get(v->s, &key, &record, &found);
-        if (err == WADI_OK && !found && !base_random(run.boot_id, sizeof run.boot_id))
-            err = WADI_ERR_SYSTEM;
+        if (err == WADI_OK && !found)
+            err = run_make(v, &run);
         if (err == WADI_OK && !found)
             err = wdi_record_put(v->s, &key, &run, sizeof run);
         if (err != WADI_OK)
@@ -320,6 +333,8 @@ static wadi_err records_move(salvage *v, int fd) {
     wadi_err err = wdi_txn_begin(v->s);
     if (err == WADI_OK)
         err = wdi_found_pass(fd, record_visit, v, &v->found.doubtful);
+    if (err == WADI_ERR_CORRUPT && v->found.rebuilt)
+        err = WADI_OK; /* it is not even LMDB's: all that is owed is lost */
     if (err == WADI_OK)
         err = v->err;
     if (err == WADI_OK)
@@ -329,9 +344,9 @@ static wadi_err records_move(salvage *v, int fd) {
     return wdi_txn_end(v->s, err);
 }
 
-wadi_err wdi_salvage(wdi_store *s, int fd) {
-    salvage v = {.s = s};
-    wadi_err err = wdi_found_state(fd, &s->state, &v.found);
+wadi_err wdi_salvage(wdi_store *s, int fd, const wdi_store_numbers *numbers) {
+    salvage v = {.s = s, .numbers = numbers};
+    wadi_err err = wdi_found_state(fd, numbers, &s->state, &v.found);
     if (err != WADI_OK)
         return err;
     s->state.meta.quarantined++;

@@ -216,7 +216,7 @@ static wadi_err store_salvage(const wdi_store_options *opt, const char *path) {
     wdi_store *s = store_alloc(opt);
     wadi_err err = s != NULL ? env_make(s, path, bytes) : WADI_ERR_NO_MEMORY;
     if (err == WADI_OK)
-        err = wdi_salvage(s, fd);
+        err = wdi_salvage(s, fd, opt->numbers);
     wdi_store_close(s);
     close(fd);
     if (err != WADI_OK)
@@ -318,6 +318,22 @@ wadi_err wdi_store_note_get(wdi_store *s, wdi_store_note note, void *out, size_t
 /* ---- what it holds ------------------------------------------------------------------------------ */
 
 uint64_t wdi_store_ring_pos(const wdi_store *s) { return s->kept.meta.ring_pos; }
+
+void wdi_store_numbers_get(const wdi_store *s, wdi_store_numbers *ret_numbers) {
+    const wdi_state *kept = &s->kept;
+    wdi_store_numbers numbers = {.next_seq = kept->meta.next_seq,
+                                 .low = kept->meta.next_seq,
+                                 .ring_pos = kept->meta.ring_pos,
+                                 .run = kept->meta.run,
+                                 .run_boot_us = s->run.boot_us,
+                                 .run_wall_us = s->run.wall_us,
+                                 .nonce = s->run.nonce};
+    for (uint32_t i = kept->n_streams; i-- > 0;)
+        if (kept->streams[i].record.low < wdi_stream_end(kept, &kept->streams[i]))
+            numbers.low = kept->streams[i].record.low;
+    memcpy(numbers.boot_id, s->run.boot_id, sizeof numbers.boot_id);
+    *ret_numbers = numbers;
+}
 
 uint64_t wdi_store_pending(const wdi_store *s) {
     uint64_t n = 0;

@@ -34,16 +34,28 @@
 
 typedef struct wdi_store wdi_store;
 
+/* What a store says of itself to whoever keeps it elsewhere: if its file is lost, numbers are not. All are
+ * lower bounds at any later time. */
+typedef struct wdi_store_numbers {
+    uint64_t next_seq, low; /* the next number to give, and the lowest one owed */
+    uint64_t ring_pos;
+    uint64_t run, run_boot_us; /* the last run begun */
+    int64_t run_wall_us;
+    uint32_t nonce, reserved;
+    uint8_t boot_id[WIRE_ID_BYTES];
+} wdi_store_numbers;
+
 typedef struct wdi_store_options {
     const char *path;           /* the LMDB file; its directory exists. Borrowed for the store's life */
     const char *quarantine_dir; /* where a damaged file is set aside: as many bytes as disk_bytes_max, the
                                    oldest go first */
     uint8_t installation[WIRE_ID_BYTES];
-    uint64_t disk_bytes_max;  /* the map, and what is preallocated */
-    uint64_t move_wait_us;    /* 0: WDI_MOVE_WAIT_US_DEFAULT */
-    uint64_t max_age_us;      /* 0: events never become too old */
-    const wdi_diag *diag;     /* borrowed for the store's life; may be NULL */
-    pthread_mutex_t *working; /* as in base_lmdb_options */
+    uint64_t disk_bytes_max;          /* the map, and what is preallocated */
+    uint64_t move_wait_us;            /* 0: WDI_MOVE_WAIT_US_DEFAULT */
+    uint64_t max_age_us;              /* 0: events never become too old */
+    const wdi_diag *diag;             /* borrowed for the store's life; may be NULL */
+    pthread_mutex_t *working;         /* as in base_lmdb_options */
+    const wdi_store_numbers *numbers; /* as it last said, for a damaged file; NULL: not known */
 } wdi_store_options;
 
 /* Opens or makes the file. A damaged one is moved to quarantine_dir, and what can be read of it goes into a
@@ -209,6 +221,8 @@ uint64_t wdi_moment_elapsed(const wdi_moment *since, const wdi_moment *now);
 
 /* ---- what it holds --------------------------------------------------------------------------------------
  */
+
+void wdi_store_numbers_get(const wdi_store *s, wdi_store_numbers *ret_numbers);
 
 /* Numbers owed: in the store and not settled. */
 uint64_t wdi_store_pending(const wdi_store *s);

@@ -204,7 +204,7 @@ static void file_read(lane *l) {
     if (l->err != WADI_OK || !l->present || !l->settled)
         return;
     l->result = lmdb_check(l->fd, NULL, &l->report);
-    wadi_err err = wdi_found_state(l->fd, &l->state, &l->found);
+    wadi_err err = wdi_found_state(l->fd, NULL, &l->state, &l->found);
     if (err == WADI_OK)
         l->has_state = true;
     else if (err != WADI_ERR_CORRUPT)

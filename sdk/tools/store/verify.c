@@ -181,15 +181,28 @@ static wadi_err bad_events_drop(const lane *l, wdi_store *store) {
     return err;
 }
 
+/* What the ring's head knows of the numbers, as an open would ask it. */
+static bool numbers_get(const store_dir *dir, const lane *l, wdi_store_numbers *ret_numbers) {
+    int dir_fd = openat(dir->fd, l->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir_fd < 0)
+        return false;
+    bool good = wdi_ring_note_get(dir_fd, ret_numbers, sizeof *ret_numbers);
+    close(dir_fd);
+    return good;
+}
+
 /* As large as it is: an open preallocates to the limit that its application gives. */
 static wadi_err store_repair(const store_dir *dir, const lane *l, const char *quarantine) {
     struct stat st;
     const wdi_diag diag = {.fn = diag_show, .context = (void *)(uintptr_t)l, .level = WADI_DIAG_WARN};
+    wdi_store_numbers numbers;
     wdi_store *store = NULL;
     wdi_store_options opt = {.path = l->path, .quarantine_dir = quarantine, .diag = &diag};
     opt.disk_bytes_max = DISK_BYTES_LEAST;
     if (stat(l->path, &st) == 0 && (uint64_t)st.st_size > opt.disk_bytes_max)
         opt.disk_bytes_max = (uint64_t)st.st_size;
+    if (numbers_get(dir, l, &numbers))
+        opt.numbers = &numbers;
     wadi_err err = wdi_store_open(&opt, &store);
     if (err != WADI_OK)
         return err;

@@ -245,6 +245,7 @@ static void event_count(const storm_lane *l, const storm_event *e, bool out, con
 
 static void outcome_count(const storm_lane *l, const outcome *o, const image *store, const image *ring,
                           kind_sum *sum, const char *what, uint64_t of) {
+    uint64_t ring_number = 0; /* how many of the ring's so far: they get their numbers in this order */
     sum->tried++;
     sum->aside += o->quarantined;
     sum->anew += o->assigned == 0 && l->next_seq > 1;
@@ -258,7 +259,9 @@ static void outcome_count(const storm_lane *l, const outcome *o, const image *st
         bool tombstone = e->number != 0 && o->number[e->number] == 2;
         sum->tombstones += tombstone;
         sum->nowhere += e->number != 0 && o->out[i] == 0 && !tombstone;
-        sum->ring_silent += e->number == 0 && o->out[i] == 0 && o->ring_lost == 0;
+        ring_number += e->number == 0;
+        bool dropped = e->number == 0 && o->number[l->next_seq - 1 + ring_number] == 2;
+        sum->ring_silent += e->number == 0 && o->out[i] == 0 && o->ring_lost == 0 && !dropped;
     }
     for (uint32_t i = l->n_events; i < l->n_events + NEW_EVENTS; i++)
         if (o->out[i] != 1)
@@ -320,8 +323,10 @@ static void test_damaged_lanes(void **state) {
     storm_lane_free(&l);
     munmap(o, sizeof *o);
     kind_sum all = kinds_print();
+    assert_int_equal(all.nowhere, 0);
     assert_true(all.near_out * 100 >= all.near * 95);
-    assert_true(all.strict_out * 100 >= all.strict * 90); /* what is around them may be gone */
+    /* What is around them may be gone: of a few stores more is lost by chance. */
+    assert_true(all.strict_out * 100 >= all.strict * (n_damaged < 10000 ? 90 : 95));
 }
 
 /* ---- no damage at all --------------------------------------------------------------------------- */

@@ -243,7 +243,7 @@ static void truth_take(storm_lane *l) {
     truth t = {l, &state};
     int fd = image_fd(&l->store), ring_fd = image_fd(&l->ring);
     assert_int_equal(lmdb_check(fd, NULL, &report), LMDB_CHECK_GOOD);
-    assert_int_equal(wdi_found_state(fd, &state, &found), WADI_OK);
+    assert_int_equal(wdi_found_state(fd, NULL, &state, &found), WADI_OK);
     assert_true(found.sure && !found.doubtful);
     run_search s = {.ordinal = state.meta.run};
     assert_int_equal(lmdb_check_read(fd, NULL, NULL, 1u << 20, chunk_visit, &t, &sweep), LMDB_CHECK_GOOD);
