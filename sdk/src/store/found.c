@@ -263,6 +263,8 @@ wadi_err wdi_found_state(int fd, const wdi_store_numbers *numbers, wdi_state *re
     if (err == WADI_OK)
         err = wdi_found_pass(fd, stream_visit, &v, &v.found.doubtful);
     bool fits = err == WADI_OK && state_fits(ret_state);
+    if (numbers != NULL && numbers->next_seq > ret_state->meta.next_seq)
+        v.found.sure = false; /* an old page stands in a newer one's place */
     if (err == WADI_OK && (!fits || !v.found.sure || v.found.doubtful))
         err = wdi_found_pass(fd, bounds_visit, &b, &v.found.doubtful);
     if (numbers != NULL && (err == WADI_OK || err == WADI_ERR_CORRUPT)) {
