@@ -43,7 +43,7 @@ static void file_damage(const char *path, damage_fn damage) {
     struct stat st = {.st_size = 0};
     int fd = open(path, O_RDWR | O_CLOEXEC);
     assert_true(fd >= 0 && fstat(fd, &st) == 0);
-    uint8_t *bytes = malloc((size_t)st.st_size);
+    uint8_t *bytes = malloc((size_t)st.st_size + 1);
     assert_non_null(bytes);
     assert_int_equal(pread(fd, bytes, (size_t)st.st_size, 0), st.st_size);
     damage(bytes, (size_t)st.st_size);

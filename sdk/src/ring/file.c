@@ -257,6 +257,8 @@ wadi_err wdi_ring_start(wdi_ring *ring, const wdi_run_id *run, uint64_t position
             return err;
     }
     wdi_ring_header *header = ring->header;
+    if (header == NULL)
+        return WADI_ERR_INVALID; /* it was never opened */
     memset(&header->identity, 0, sizeof header->identity); /* of no run, until all below is true */
     data_clear(ring);
     atomic_store(&header->head, position);
