@@ -134,10 +134,10 @@ typedef struct wadi_options {
     uint32_t max_age_s; /* default 2,592,000 (30 days); UINT32_MAX: never. What was recorded longer ago is
                            dropped (WADI_DROP_AGE), at the latest a minute after, or on waking up. Judged by
                            the boot clock and the collector's, never by the wall clock: see sdk/LIMITS.md */
-    uint64_t upload_bytes_per_day_max; /* default 0: no limit; of one lane. Uploads pause when the next body
-                                          does not fit, until 24 hours are proven to have passed since the
-                                          day's first, over restarts too. WADI_CRITICAL waits like all others,
-                                          since numbers go out in order */
+    uint64_t upload_bytes_per_day_max; /* default 0: no limit; of one lane. Uploads pause when not even one
+                                          event fits any more, until 24 hours are proven to have passed since
+                                          the day's first, over restarts too. WADI_CRITICAL waits like all
+                                          others, since numbers go out in order */
 } wadi_options;
 #define WADI_OPTIONS_INIT                                                                                  \
     {                                                                                                      \

@@ -8,7 +8,6 @@
 /* One event's 256 keys of 255 bytes and its context fit twice; a batch whose head does not fit is halved. */
 #define HEAD_BYTES_MAX (128u * 1024)
 #define EVENT_FRAME_BYTES 8u
-#define CLOCK_AGE_US_MAX 500u
 #define HALVINGS_MAX 16
 
 static const wdi_encoder_ops *const encoders[] = {&wdi_encoder_zstd, &wdi_encoder_gzip};
@@ -92,34 +91,6 @@ wadi_err wdi_batch_any(wdi_batch_maker *m, wdi_store *store, const wdi_batch_wan
     return wdi_store_peek(store, &one, &batch, ret_any);
 }
 
-/* Peeks, with less at once while the head does not fit. body NULL: nothing to send. */
-static wadi_err batch_peek(wdi_batch_maker *m, wdi_store *store, const wdi_batch_want *want,
-                           wdi_batch_out *ret_out) {
-    wdi_store_want next = store_want(m, want, want->numbers_max);
-    for (int i = 0; i < HALVINGS_MAX; i++) {
-        wdi_store_batch batch;
-        bool any = false;
-        wadi_err err = wdi_store_peek(store, &next, &batch, &any);
-        if (err != WADI_OK || !any) {
-            ret_out->body = NULL;
-            return err;
-        }
-        if (head_put(m, &batch, want->refused, ret_out) == WIRE_OK)
-            return WADI_OK;
-        uint64_t numbers = batch.last_seq - batch.head.first_seq + 1;
-        next.numbers_max = (uint32_t)(numbers / 2);
-        if (numbers == 1) {
-            next.numbers_max = want->numbers_max;
-            err =
-                wdi_store_drop(store, batch.head.stream, batch.last_seq, batch.last_seq, WADI_DROP_TOO_LARGE);
-            if (err != WADI_OK)
-                return err;
-        }
-    }
-    ret_out->body = NULL; /* the next step goes on */
-    return WADI_OK;
-}
-
 static void body_encode(wdi_batch_maker *m, wdi_batch_out *out) {
     if (m->encoder == NULL)
         return;
@@ -131,22 +102,36 @@ static void body_encode(wdi_batch_maker *m, wdi_batch_out *out) {
     out->encoding = encoders[m->encoder_at]->name;
 }
 
+/* Half as many numbers for the next peek. One alone whose head does not fit never will. */
+static wadi_err batch_halve(wdi_store *store, const wdi_batch_want *want, const wdi_store_batch *batch,
+                            uint32_t *ret_numbers_max) {
+    uint64_t numbers = batch->last_seq - batch->head.first_seq + 1;
+    *ret_numbers_max = numbers > 1 ? (uint32_t)(numbers / 2) : want->numbers_max;
+    if (numbers > 1)
+        return WADI_OK;
+    return wdi_store_drop(store, batch->head.stream, batch->last_seq, batch->last_seq, WADI_DROP_TOO_LARGE);
+}
+
 wadi_err wdi_batch_make(wdi_batch_maker *m, wdi_store *store, const wdi_batch_want *want,
                         wdi_batch_out *ret_out) {
-    wadi_err err = WADI_OK;
-    /* Noting a number as sent for the first time waits for the disk. The clocks would be that old, so the
-     * head is made again; the note then stands. */
-    for (int i = 0; i < 2; i++) {
-        err = batch_peek(m, store, want, ret_out);
-        if (err != WADI_OK || ret_out->body == NULL)
+    wdi_store_want next = store_want(m, want, want->numbers_max);
+    for (int i = 0; i < HALVINGS_MAX; i++) {
+        wdi_store_batch batch;
+        bool any = false;
+        wadi_err err = wdi_store_peek(store, &next, &batch, &any);
+        if (err != WADI_OK || !any) {
+            ret_out->body = NULL;
             return err;
-        err = wdi_store_sending(store, ret_out->stream, ret_out->last_seq);
+        }
+        if (head_put(m, &batch, want->refused, ret_out) == WIRE_OK) {
+            body_encode(m, ret_out);
+            if (ret_out->n <= want->bytes_max || ret_out->first_seq == ret_out->last_seq)
+                return WADI_OK;
+        }
+        err = batch_halve(store, want, &batch, &next.numbers_max);
         if (err != WADI_OK)
             return err;
-        if (i > 0 || base_boot_us() - ret_out->boot_us <= CLOCK_AGE_US_MAX)
-            break;
-        wdi_store_rewind(store, ret_out->stream, ret_out->first_seq);
     }
-    body_encode(m, ret_out);
+    ret_out->body = NULL; /* the next step goes on */
     return WADI_OK;
 }

@@ -27,6 +27,7 @@ typedef struct wdi_batch_out {
 typedef struct wdi_batch_want {
     const char *collector;
     uint32_t numbers_max;
+    size_t bytes_max; /* of the body as it goes out: numbers are halved until it fits; one alone need not */
     uint64_t refused;
 } wdi_batch_want;
 
@@ -37,7 +38,7 @@ void wdi_batch_maker_fini(wdi_batch_maker *m);
 WADI_NODISCARD wadi_err wdi_batch_any(wdi_batch_maker *m, wdi_store *store, const wdi_batch_want *want,
                                       bool *ret_any);
 
-/* Makes the next batch, with the clocks of now, and has the store note that it is about to be sent.
+/* Makes the next batch, with the clocks of now. The store does not know yet that it is about to be sent.
  * An event that cannot be put into any batch is dropped as too large, and the next one is taken. */
 WADI_NODISCARD wadi_err wdi_batch_make(wdi_batch_maker *m, wdi_store *store, const wdi_batch_want *want,
                                        wdi_batch_out *ret_out);

@@ -1,5 +1,6 @@
 #include "sdk/src/upload/budget.h"
 
+#include <stdint.h>
 #include <string.h>
 
 #define DAY_US (UINT64_C(24) * 3600 * 1000000)
@@ -28,17 +29,27 @@ static uint64_t day_left_us(const wdi_budget *b, const wdi_moment *now) {
     return elapsed_us < DAY_US ? DAY_US - elapsed_us : 0;
 }
 
+/* Nothing of it is spent yet. */
+static bool day_is_new(const wdi_budget *b, const wdi_moment *now) {
+    return b->spent == 0 || day_left_us(b, now) == 0;
+}
+
+size_t wdi_budget_left(const wdi_budget *b, const wdi_store *store, uint64_t boot_us) {
+    const wdi_moment now = wdi_store_moment(store, boot_us);
+    uint64_t spent = day_is_new(b, &now) ? 0 : b->spent;
+    uint64_t left = b->max == 0 ? SIZE_MAX : spent < b->max ? b->max - spent : 0;
+    return left < SIZE_MAX ? (size_t)left : SIZE_MAX;
+}
+
 uint64_t wdi_budget_wait_us(wdi_budget *b, const wdi_store *store, uint64_t boot_us, size_t n) {
     const wdi_moment now = wdi_store_moment(store, boot_us);
-    if (b->max == 0 || b->spent == 0)
-        return 0;
-    uint64_t left_us = day_left_us(b, &now);
     b->wanted = n > 0 ? n : b->wanted;
     bool fits = b->spent < b->max && b->wanted <= b->max - b->spent;
-    if (left_us == 0 || fits) {
+    if (b->max == 0 || day_is_new(b, &now) || fits) {
         b->wanted = 0;
         return 0;
     }
+    uint64_t left_us = day_left_us(b, &now);
     return left_us < WAIT_US_MAX ? left_us : WAIT_US_MAX;
 }
 
@@ -56,7 +67,7 @@ wadi_err wdi_budget_spend(wdi_budget *b, wdi_store *store, uint64_t boot_us, siz
     budget_note note;
     if (b->max == 0)
         return WADI_OK;
-    if (b->spent == 0 || day_left_us(b, &now) == 0) {
+    if (day_is_new(b, &now)) {
         b->spent = 0;
         b->began = now;
     }

@@ -16,6 +16,7 @@
 #define UNSETTLED_TURNS_MAX 8  /* answers in a row that neither settle nor wait: more look like a loop */
 #define WAIT_LONG_US 10000000u /* noted in the store, and no use for wadi_close to sit out */
 #define DISK_PART 8            /* of disk_bytes_max is the largest batch */
+#define CLOCK_AGE_US_MAX 500u  /* of the clocks in a batch, for want of which it is made again */
 #define KICK_GRACE_US 300000u  /* what a device that was offline gives to its last attempt */
 
 typedef enum phase { PHASE_IDLE, PHASE_CONNECTING, PHASE_EXCHANGING, PHASE_WAITING } phase;
@@ -359,21 +360,45 @@ static void transport_failed(wdi_upload *u, uint64_t now_us) {
 }
 
 static wdi_batch_want batch_want(const wdi_upload *u) {
-    return (wdi_batch_want){.collector = u->collector, .numbers_max = u->numbers_max, .refused = u->refused};
+    return (wdi_batch_want){
+        .collector = u->collector,
+        .numbers_max = u->numbers_max,
+        .bytes_max = wdi_budget_left(&u->budget, u->store, base_boot_us()),
+        .refused = u->refused,
+    };
+}
+
+/* The next batch; body NULL: there is none, or its day is spent. A number counts as sent once it is noted, so
+ * the day's bytes are asked before. Noting it for the first time waits for the disk: the clocks in the batch
+ * would be that old, so it is made again; the note then stands. */
+static wadi_err batch_next(wdi_upload *u, uint64_t now_us) {
+    const wdi_batch_want want = batch_want(u);
+    for (int i = 0; i < 2; i++) {
+        wadi_err err = wdi_batch_make(&u->maker, u->store, &want, &u->out);
+        if (err != WADI_OK || u->out.body == NULL)
+            return err;
+        if (upload_saves(u, u->out.n, now_us)) {
+            u->out.body = NULL;
+            return WADI_OK;
+        }
+        uint64_t noted_us = base_boot_us();
+        err = wdi_store_sending(u->store, u->out.stream, u->out.last_seq);
+        if (err != WADI_OK)
+            return err;
+        if (i > 0 || base_boot_us() - noted_us <= CLOCK_AGE_US_MAX)
+            break;
+        wdi_store_rewind(u->store, u->out.stream, u->out.first_seq);
+    }
+    return wdi_budget_spend(&u->budget, u->store, base_boot_us(), u->out.n);
 }
 
 /* Connected: the batch is made now, with the clocks of now. Numbers that their collector may have already are
  * shown to no other one, so with such a number the first thing to find out is who is there. And what the time
  * is, where that is not known: a batch that goes first gets times that are guessed, and all that comes after
- * it in the stream can be no earlier. */
-/* A question is no upload: it may be what ends the day, by the collector's time. */
-static wadi_err budget_spend(wdi_upload *u) {
-    return u->asking ? WADI_OK : wdi_budget_spend(&u->budget, u->store, base_boot_us(), u->out.n);
-}
-
+ * it in the stream can be no earlier. A question is no upload: it may be what ends the day, by the
+ * collector's time. */
 static wadi_err exchange_begin(wdi_upload *u, uint64_t now_us) {
     static const uint8_t question[] = {0x08, 0x01}; /* a Batch of a version and nothing else */
-    wdi_batch_want want = batch_want(u);
     u->unreachable = false;
     u->phase = PHASE_IDLE;
     u->asking = u->collector[0] == '\0' &&
@@ -382,11 +407,8 @@ static wadi_err exchange_begin(wdi_upload *u, uint64_t now_us) {
     if (u->asking)
         u->out = (wdi_batch_out){.body = question, .n = sizeof question};
     else
-        err = wdi_batch_make(&u->maker, u->store, &want, &u->out);
-    if (err != WADI_OK || u->out.body == NULL || (!u->asking && upload_saves(u, u->out.n, now_us)))
-        return err;
-    err = budget_spend(u);
-    if (err != WADI_OK)
+        err = batch_next(u, now_us);
+    if (err != WADI_OK || u->out.body == NULL)
         return err;
     u->stats.uploads++;
     u->stats.upload_bytes += u->out.n;

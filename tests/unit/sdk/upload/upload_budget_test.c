@@ -71,9 +71,10 @@ static void test_no_budget_no_note(void **state) {
 static void test_upload_when_the_day_is_spent_then_waits_and_goes_on(void **state) {
     (void)state;
     scene *s = budget_scene(800, 1);
-    sent(s, 1, 500); /* more than a day's, but it is the first */
-    answered_ok(s, 500);
+    sent(s, 1, 1); /* more than a day's, but it is the first */
+    answered_ok(s, 1);
     assert_int_equal(line.posts, 1);
+    assert_int_equal(s->store.noted, 1); /* of what waits no collector may know */
     assert_true(spent(s) > 1);
     assert_true(wdi_upload_offline(s->u)); /* no use for wadi_close to wait */
     assert_non_null(strstr(s->said, "upload_bytes_per_day_max"));
@@ -87,17 +88,53 @@ static void test_upload_when_the_day_is_spent_then_waits_and_goes_on(void **stat
     line.connect_to = WDI_TRANSPORT_READY;
     s->store.moment.on_us = 24 * HOUR_US;
     line.state = WDI_TRANSPORT_READY;
-    sent(s, 501, 800);
-    answered_ok(s, 800);
-    assert_true(wdi_upload_idle(s->u));
+    sent(s, 2, 2);
+    answered_ok(s, 2);
+    scene_close(s);
+}
+
+/* One day, and the question who is there on each of its connections: neither counts it, nor is it first.
+ * Returns the last number that went out. */
+static uint64_t day_sent(scene *s, uint64_t last, uint64_t bytes_max) {
+    uint64_t before = spent(s);
+    s->store.wants_clock = true;
+    line.connect_to = WDI_TRANSPORT_CONNECTING;
+    scene_step(s);
+    line.state = line.connect_to = WDI_TRANSPORT_READY;
+    scene_step(s);
+    assert_int_equal(line.last.n, QUESTION_BYTES);
+    assert_int_equal(spent(s), before);
+    s->store.wants_clock = false;
+    for (answered_ok(s, 0); line.state == WDI_TRANSPORT_EXCHANGING; answered_ok(s, last)) {
+        assert_int_equal(line.last.first_seq, last + 1);
+        last = line.last.last_seq;
+        assert_in_range(spent(s), 1, bytes_max);
+    }
+    assert_int_equal(s->store.noted, last);
+    assert_true(wdi_upload_offline(s->u));
+    return last;
+}
+
+static void test_upload_asks_first_on_each_day_and_fills_each(void **state) {
+    (void)state;
+    uint64_t last = 0, bytes_max = 400;
+    scene *s = budget_scene(9000, bytes_max);
+    for (unsigned day = 1; day <= 5; day++) {
+        uint64_t before = last;
+        last = day_sent(s, last, bytes_max);
+        assert_true(last > before);
+        assert_true(spent(s) > bytes_max / 2);
+        s->store.moment.on_us = day * 25 * HOUR_US;
+        (void)waited(s, HOUR_US, HOUR_US);
+    }
     scene_close(s);
 }
 
 static void test_upload_when_opened_again_then_the_day_goes_on(void **state) {
     (void)state;
     scene *s = budget_scene(800, 1);
-    sent(s, 1, 500);
-    answered_ok(s, 500);
+    sent(s, 1, 1);
+    answered_ok(s, 1);
     wdi_upload_close(s->u);
     wadi_options opt = scene_options();
     opt.upload_bytes_per_day_max = 1;
@@ -113,8 +150,8 @@ static void test_upload_when_opened_again_then_the_day_goes_on(void **state) {
 static void test_question_when_the_day_is_spent_then_it_is_asked_once(void **state) {
     (void)state;
     scene *s = budget_scene(800, 1);
-    sent(s, 1, 500);
-    answered_ok(s, 500);
+    sent(s, 1, 1);
+    answered_ok(s, 1);
     wdi_upload_close(s->u);
     wadi_options opt = scene_options();
     opt.upload_bytes_per_day_max = 1;
@@ -141,6 +178,7 @@ int main(void) {
         cmocka_unit_test(test_budget_of_a_device_that_was_off),
         cmocka_unit_test(test_no_budget_no_note),
         cmocka_unit_test(test_upload_when_the_day_is_spent_then_waits_and_goes_on),
+        cmocka_unit_test(test_upload_asks_first_on_each_day_and_fills_each),
         cmocka_unit_test(test_upload_when_opened_again_then_the_day_goes_on),
         cmocka_unit_test(test_question_when_the_day_is_spent_then_it_is_asked_once),
     };
