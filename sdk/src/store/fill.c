@@ -81,8 +81,9 @@ static void builder_put(wdi_store *s, const uint8_t *event, size_t n, const wdi_
 
 /* ---- the drainer's calls ------------------------------------------------------------------------ */
 
-/* Full of what the quota may drop: it acts from now on, and deeper each time that this happens again, since
- * a chunk needs pages in a row. */
+/* The map is full of what the quota may drop: it acts from now on, and deeper each time that this happens
+ * again, since a chunk needs pages in a row. A file system that is full is none of its business: what it
+ * drops would make no room there. */
 static wadi_err full_note(wdi_store *s, wadi_err err) {
     const uint32_t step_percent = 5, percent_min = 40;
     uint64_t percent = s->used_bytes * 100 / s->map_bytes;
@@ -100,6 +101,13 @@ static wadi_err pages_note(wdi_store *s, wadi_err err) {
     bool again = s->pages_waited;
     s->pages_waited = err == WADI_ERR_DISK_FULL;
     return err == WADI_ERR_DISK_FULL && !again ? err : full_note(s, err);
+}
+
+/* Slowly, so that a map whose free pages are scattered does not end up where it was at once. */
+static void full_forget(wdi_store *s) {
+    const uint32_t commits_a_percent = 16;
+    if (s->quota_percent < WDI_QUOTA_PERCENT_STOP && ++s->commits_well % commits_a_percent == 0)
+        s->quota_percent++;
 }
 
 wadi_err wdi_store_touch(wdi_store *s) {
@@ -176,7 +184,11 @@ wadi_err wdi_store_commit(wdi_store *s, uint64_t ring_pos) {
     wadi_err err = s->txn != NULL ? builder_flush(s) : WADI_ERR_INVALID;
     if (err == WADI_OK)
         s->state.meta.ring_pos = ring_pos > s->state.meta.ring_pos ? ring_pos : s->state.meta.ring_pos;
-    return pages_note(s, wdi_txn_end(s, err));
+    s->no_space = false;
+    err = wdi_txn_end(s, err);
+    if (err == WADI_OK)
+        full_forget(s);
+    return s->no_space ? err : pages_note(s, err);
 }
 
 void wdi_store_abort(wdi_store *s) {

@@ -55,11 +55,14 @@ typedef struct wdi_picker {
     wdi_run_record run;
 } wdi_picker;
 
+#define WDI_QUOTA_PERCENT_STOP 70u /* of the map; less while the drainer finds no pages in a row */
+
 struct wdi_store {
     base_lmdb *env;
     base_lmdb_options lmdb; /* of env */
     uint64_t map_bytes;
     wadi_err commit_failed; /* what became of the last commit */
+    bool no_space;          /* it failed for want of room in the file system, not in the map */
     base_lmdb_txn *txn;     /* the writing one, while it lasts */
     base_lmdb_txn *reader;  /* what the last batch handed out borrows from */
     base_lmdb_cursor *walk; /* over chunks, in `txn` or `reader` */
@@ -69,6 +72,7 @@ struct wdi_store {
     wdi_boot_record clock;  /* of its boot; last.error_us 0: none yet */
     uint64_t used_bytes;    /* pages in use at the last commit */
     uint32_t quota_percent; /* acting stops below */
+    uint32_t commits_well;  /* while quota_percent is lowered */
     bool quota_acting;
     bool scattered;                      /* no pages in a row are free: tombstones are not joined */
     uint64_t quota_from[WDI_PRIORITIES]; /* older events of the priority are gone, or were sent */

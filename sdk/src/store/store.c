@@ -20,7 +20,6 @@
 #define CHUNKS_IN_MAP 64u            /* a chunk takes at most this part of a small map */
 #define TXN_PART 16u                 /* and a transaction of the drainer this part */
 #define TXN_BYTES_MAX (256u * 1024u) /* LMDB has it in memory until the commit */
-#define QUOTA_PERCENT_STOP 70u
 
 /* ---- memory ------------------------------------------------------------------------------------- */
 
@@ -48,7 +47,7 @@ static wdi_store *store_alloc(const wdi_store_options *opt) {
     s->move_wait_us = opt->move_wait_us != 0 ? opt->move_wait_us : WDI_MOVE_WAIT_US_DEFAULT;
     s->max_age_us = opt->max_age_us;
     s->diag = opt->diag;
-    s->quota_percent = QUOTA_PERCENT_STOP;
+    s->quota_percent = WDI_QUOTA_PERCENT_STOP;
     if (s->builder.table != NULL && s->builder.payload != NULL && s->scratch != NULL)
         return s;
     store_free(s);

@@ -152,6 +152,13 @@ static wadi_err state_save(wdi_store *s) {
     return wdi_record_put(s, &key, &s->state.meta, sizeof s->state.meta);
 }
 
+static wadi_err txn_commit(wdi_store *s, base_lmdb_txn *txn) {
+    base_lmdb_err err = base_lmdb_commit(txn);
+    s->no_space = err == BASE_LMDB_NO_SPACE;
+    s->commit_failed = wdi_lmdb_err(err);
+    return s->commit_failed;
+}
+
 wadi_err wdi_txn_end(wdi_store *s, wadi_err err) {
     if (s->txn == NULL)
         return err;
@@ -164,7 +171,7 @@ wadi_err wdi_txn_end(wdi_store *s, wadi_err err) {
     base_lmdb_txn *txn = s->txn;
     s->txn = NULL;
     if (err == WADI_OK)
-        err = s->commit_failed = wdi_lmdb_err(base_lmdb_commit(txn));
+        err = txn_commit(s, txn);
     else
         base_lmdb_abort(txn);
     if (err != WADI_OK) {

@@ -1,7 +1,9 @@
 /* The store over many runs, and when its room is short. */
 #include "tests/unit/sdk/store/store_rig.h"
 
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static void test_clock_of_another_boot_is_not_reported(void **state) {
     (void)state;
@@ -192,6 +194,44 @@ static void test_tombstones_never_take_the_place_of_the_last_events(void **state
     rig_free(r);
 }
 
+static void file_limit(rlim_t bytes) {
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* The file system is full, and the map is not: nothing is dropped for that, then or later. */
+static void test_full_file_system_evicts_nothing(void **state) {
+    (void)state;
+    assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+    file_limit(700 << 10); /* as good as a full file system: what is beyond cannot be written, nor reserved */
+    rig *r = rig_new(1 << 20, 1);
+    wadi_err err = WADI_OK;
+    for (unsigned refused = 0; refused < 20; refused += err == WADI_ERR_DISK_FULL) {
+        quota_run(r);
+        uint64_t ring_pos = r->ring_pos, serial = r->serial;
+        err = fill_large(r, 16);
+        assert_true(err == WADI_OK || err == WADI_ERR_DISK_FULL);
+        if (err == WADI_ERR_DISK_FULL) {
+            r->ring_pos = ring_pos, r->serial = serial;
+            wadi_err touched = wdi_store_touch(r->store); /* the pages freed before are there now, if any */
+            assert_true(touched == WADI_OK || touched == err);
+        }
+    }
+    assert_in_range(rig_stats(r).disk_bytes, 400 << 10, 700 << 10);
+
+    file_limit(RLIM_INFINITY);
+    assert_int_equal(fill_large(r, 4), WADI_OK);
+    quota_run(r);
+    wdi_store_batch b;
+    while (rig_send(r, 0, &b))
+        assert_int_equal(wdi_store_settle(r->store, b.head.stream, b.last_seq), WADI_OK);
+    assert_int_equal(rig_stats(r).dropped[WADI_DROP_DISK_QUOTA], 0);
+    rig_check_ledger(r);
+    rig_free(r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clock_of_another_boot_is_not_reported),
@@ -200,6 +240,7 @@ int main(void) {
         cmocka_unit_test(test_settling_takes_the_contexts_along),
         cmocka_unit_test(test_runs_of_tombstones_keep_no_contexts),
         cmocka_unit_test(test_events_take_little_more_than_their_own_bytes),
+        cmocka_unit_test(test_full_file_system_evicts_nothing),
         cmocka_unit_test(test_tombstones_never_take_the_place_of_the_last_events),
         cmocka_unit_test(test_room_that_settling_made_is_there_after_a_touch),
     };
