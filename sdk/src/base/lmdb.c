@@ -234,6 +234,11 @@ void base_lmdb_close(base_lmdb *env) {
     free(env);
 }
 
+bool base_lmdb_stat(const base_lmdb *env, struct stat *ret_stat) {
+    int fd = -1;
+    return mdb_env_get_fd(env->env, &fd) == 0 && fstat(fd, ret_stat) == 0;
+}
+
 /* In sight of leak checkers. */
 static base_lmdb *forgotten;
 

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #define BASE_LMDB_DBS_MAX 8u
 
@@ -62,6 +63,8 @@ typedef struct base_lmdb_val {
 /* ret_reserved may be NULL. */
 base_lmdb_err base_lmdb_open(const base_lmdb_options *opt, base_lmdb **ret_env, bool *ret_reserved);
 void base_lmdb_close(base_lmdb *env);
+/* The open file, as fstat has it. */
+bool base_lmdb_stat(const base_lmdb *env, struct stat *ret_stat);
 /* In a forked child: closes the descriptor. LMDB's memory and mapping are left alone: it may have been
  * changing them at the fork. */
 void base_lmdb_forget(base_lmdb *env);

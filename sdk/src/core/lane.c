@@ -14,6 +14,7 @@
 #define ROOT_LOCK_TRIES_MAX 5000u /* ten seconds */
 #define BUSY_PAUSE_US 20000u
 #define BUSY_TRIES_MAX 3
+#define MOVED_TRIES_MAX 10
 
 /* ---- files -------------------------------------------------------------------------------------- */
 
@@ -63,6 +64,16 @@ static bool paths_set(wdi_lane *lane, const char *dir) {
     char rest[48];
     snprintf(rest, sizeof rest, "lanes/%u/store.mdb", lane->number);
     return path_set(lane->store_path, dir, rest) && path_set(lane->quarantine_dir, dir, "quarantine");
+}
+
+/* The directory that is locked is the one that the path leads to: the lock goes by descriptors, the store by
+ * its path, and `dir` may have been moved, or its symlink turned, in between. */
+static bool path_leads_here(const wdi_lane *lane, const char *dir) {
+    char rest[32], path[WDI_LANE_PATH_BYTES_MAX];
+    struct stat named, locked;
+    snprintf(rest, sizeof rest, "lanes/%u", lane->number);
+    return path_set(path, dir, rest) && stat(path, &named) == 0 && fstat(lane->dir_fd, &locked) == 0 &&
+           named.st_dev == locked.st_dev && named.st_ino == locked.st_ino;
 }
 
 static void dir_close(int *fd) {
@@ -148,17 +159,31 @@ static wadi_err lane_open_patiently(wdi_lane *lane, int root_fd, uint32_t lanes_
     return err;
 }
 
-wadi_err wdi_lane_open(wdi_lane *lane, const char *dir, uint32_t lanes_max) {
+/* *ret_moved: `dir` is another directory by now. */
+static wadi_err lane_open_once(wdi_lane *lane, const char *dir, uint32_t lanes_max, bool *ret_moved) {
     int root_fd = -1;
     *lane = WDI_LANE_NONE;
+    *ret_moved = false;
     wadi_err err = dir_open(AT_FDCWD, dir, &root_fd);
     if (err == WADI_OK)
         err = lane_open_patiently(lane, root_fd, lanes_max);
     if (err == WADI_OK && !paths_set(lane, dir))
         err = WADI_ERR_INVALID;
+    if (err == WADI_OK && !path_leads_here(lane, dir)) {
+        *ret_moved = true;
+        err = WADI_ERR_IO;
+    }
     dir_close(&root_fd);
     if (err != WADI_OK)
         wdi_lane_close(lane);
+    return err;
+}
+
+wadi_err wdi_lane_open(wdi_lane *lane, const char *dir, uint32_t lanes_max) {
+    bool moved = true;
+    wadi_err err = WADI_OK;
+    for (int i = 0; moved && i < MOVED_TRIES_MAX; i++)
+        err = lane_open_once(lane, dir, lanes_max, &moved);
     return err;
 }
 
@@ -172,10 +197,16 @@ wdi_lane_found wdi_lane_adopt(wdi_lane *lane, const wdi_lane *own, const char *d
     dir_close(&lanes_fd);
     if (!taken)
         return err == WADI_OK ? WDI_LANE_ABSENT : WDI_LANE_HELD;
-    if (paths_set(lane, dir))
+    if (paths_set(lane, dir) && path_leads_here(lane, dir))
         return WDI_LANE_TAKEN;
     wdi_lane_close(lane);
     return WDI_LANE_HELD;
+}
+
+bool wdi_lane_holds(const wdi_lane *lane, const wdi_store *store) {
+    struct stat opened, locked;
+    return wdi_store_file(store, &opened) && fstatat(lane->dir_fd, "store.mdb", &locked, 0) == 0 &&
+           opened.st_dev == locked.st_dev && opened.st_ino == locked.st_ino;
 }
 
 bool wdi_lane_gone(const wdi_lane *lane) {

@@ -17,6 +17,7 @@
 
 #include "sdk/include/wadi/wadi.h"
 #include "sdk/src/core/lock.h"
+#include "sdk/src/store/store.h"
 
 #define WDI_LANE_PATH_BYTES_MAX 4096u
 #define WDI_LANES_MAX 256u /* of a directory, whatever anybody's lanes_max */
@@ -32,8 +33,11 @@ typedef struct wdi_lane {
 
 /* Makes what is missing, takes the first orphan among lanes 0 … lanes_max - 1 or makes one. *lane needs no
  * initialisation, must stay where it is until closed, and on failure needs no close. WADI_ERR_BUSY: all of
- * them are held, by this process or others. */
+ * them are held, by this process or others. WADI_ERR_IO: `dir` kept being moved away. */
 WADI_NODISCARD wadi_err wdi_lane_open(wdi_lane *lane, const char *dir, uint32_t lanes_max);
+/* The store's open file is the one in the lane's locked directory. False, where its path led to another one
+ * since: nothing may be written there, for another process may hold that. */
+bool wdi_lane_holds(const wdi_lane *lane, const wdi_store *store);
 /* Its files were deleted: those that are open go on, and end with the process. */
 bool wdi_lane_gone(const wdi_lane *lane);
 void wdi_lane_close(wdi_lane *lane);
@@ -44,8 +48,8 @@ typedef enum wdi_lane_found {
     WDI_LANE_TAKEN,
 } wdi_lane_found;
 
-/* Takes lane `number` of the directory `dir`, in which `own` is held, if it is there and nobody's. Only after
- * WDI_LANE_TAKEN is there something to close. */
+/* Takes lane `number` of the directory in which `own` is held, if it is there and nobody's, and `dir` still
+ * leads to it. Only after WDI_LANE_TAKEN is there something to close. */
 wdi_lane_found wdi_lane_adopt(wdi_lane *lane, const wdi_lane *own, const char *dir, uint32_t number);
 
 #endif

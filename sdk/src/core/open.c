@@ -46,6 +46,8 @@ static wadi_err lane_begin(wadi *w) {
         store.numbers = &numbers;
     wdi_installation_id(&w->installation, store.installation);
     err = wdi_store_open(&store, &w->store);
+    if (err == WADI_OK && !wdi_lane_holds(&w->lane, w->store))
+        err = WADI_ERR_IO;
     if (err == WADI_OK)
         err = wdi_ring_open(&w->tracker.ring, w->lane.dir_fd, o->ring_bytes);
     if (err == WADI_OK)

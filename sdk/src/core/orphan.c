@@ -128,6 +128,8 @@ static wadi_err lane_load(wdi_orphan *o, const wdi_orphan_host *host) {
                                .working = host->working};
     memcpy(store.installation, host->installation, sizeof store.installation);
     wadi_err err = wdi_store_open(&store, &o->store);
+    if (err == WADI_OK && !wdi_lane_holds(&o->lane, o->store))
+        err = WADI_ERR_IO;
     if (err == WADI_OK)
         err = wdi_ring_open(&o->ring, o->lane.dir_fd, opt->ring_bytes);
     if (err == WADI_OK)

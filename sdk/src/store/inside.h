@@ -60,6 +60,7 @@ typedef struct wdi_picker {
 struct wdi_store {
     base_lmdb *env;
     base_lmdb_options lmdb; /* of env */
+    struct stat file;       /* likewise */
     uint64_t map_bytes;
     wadi_err commit_failed; /* what became of the last commit */
     bool no_space;          /* it failed for want of room in the file system, not in the map */

@@ -157,22 +157,31 @@ static wadi_err store_open_file(wdi_store *s, const wdi_store_options *opt) {
     bool fresh = false;
     wadi_err err = env_open(s, &lmdb);
     if (err == WADI_OK)
-        err = state_load(s, &fresh);
+        err = wdi_store_file(s, &s->file) ? state_load(s, &fresh) : WADI_ERR_IO;
     if (err != WADI_OK)
         return err;
     return fresh ? store_begin_fresh(s, wdi_quarantine_count(opt->quarantine_dir)) : WADI_OK;
 }
 
+/* The path may by now lead to a file that another process holds. */
+static bool is_own_file(const wdi_store *s, const struct stat *st) {
+    return st->st_dev == s->file.st_dev && st->st_ino == s->file.st_ino;
+}
+
 static wadi_err env_open_again(wdi_store *s) {
     const base_lmdb_options lmdb = s->lmdb;
     char why[WHY_BYTES];
+    struct stat now;
     base_lmdb_close(s->env);
     s->env = NULL;
     int fd = open(lmdb.path, O_RDONLY | O_CLOEXEC);
-    wadi_err err = fd >= 0 ? pages_check(fd, why) : WADI_ERR_IO;
+    bool same = fd >= 0 && fstat(fd, &now) == 0 && is_own_file(s, &now);
+    wadi_err err = same ? pages_check(fd, why) : WADI_ERR_IO;
     if (fd >= 0)
         close(fd);
-    return err == WADI_OK ? env_open(s, &lmdb) : err;
+    if (err == WADI_OK)
+        err = env_open(s, &lmdb);
+    return err == WADI_OK && !(wdi_store_file(s, &now) && is_own_file(s, &now)) ? WADI_ERR_IO : err;
 }
 
 wadi_err wdi_store_reopen(wdi_store *s) {
@@ -268,6 +277,10 @@ wadi_err wdi_store_open(const wdi_store_options *opt, wdi_store **ret_store) {
 
 void wdi_store_installation_set(wdi_store *s, const uint8_t installation[WIRE_ID_BYTES]) {
     memcpy(s->installation, installation, sizeof s->installation);
+}
+
+bool wdi_store_file(const wdi_store *s, struct stat *ret_stat) {
+    return s->env != NULL && base_lmdb_stat(s->env, ret_stat);
 }
 
 void wdi_store_close(wdi_store *s) {

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "schemas/wire/wire.h"
 #include "sdk/include/wadi/wadi.h"
@@ -65,6 +66,8 @@ WADI_NODISCARD wadi_err wdi_store_open(const wdi_store_options *opt, wdi_store *
 void wdi_store_close(wdi_store *s);
 /* Batches made from now on carry this id. */
 void wdi_store_installation_set(wdi_store *s, const uint8_t installation[WIRE_ID_BYTES]);
+/* The open file, as fstat has it. False: there is none. */
+bool wdi_store_file(const wdi_store *s, struct stat *ret_stat);
 /* In a forked child: frees our memory, touches neither the file nor its mapping. */
 void wdi_store_forget(wdi_store *s);
 

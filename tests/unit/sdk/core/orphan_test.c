@@ -328,7 +328,7 @@ static void test_open_delivers_what_dead_siblings_left(void **state) {
 
 static void test_sibling_that_dies_later_is_seen_to_when_there_is_reason_to_wake(void **state) {
     (void)state;
-    const struct timespec pause = {.tv_nsec = 1100000000};
+    const struct timespec pause = {.tv_sec = 1, .tv_nsec = 100000000};
     char dir[LANE_DIR_BYTES];
     scene_begin(dir);
     wadi *w = uploader_open(dir);
@@ -350,7 +350,7 @@ static void test_sibling_that_dies_later_is_seen_to_when_there_is_reason_to_wake
 /* Empty orphans and held lanes wake nobody, and are not opened again and again. */
 static void test_idle_process_with_empty_orphans_sleeps(void **state) {
     (void)state;
-    const struct timespec pause = {.tv_nsec = 1100000000};
+    const struct timespec pause = {.tv_sec = 1, .tv_nsec = 100000000};
     char dir[LANE_DIR_BYTES];
     scene_begin(dir);
     siblings_die(dir, 2, 0);
@@ -407,7 +407,7 @@ static void test_mark_spares_the_next_process_and_ends_with_a_change(void **stat
 
 static void test_offline_lane_is_left_to_others_and_delivered_later(void **state) {
     (void)state;
-    const struct timespec pause = {.tv_nsec = 1100000000};
+    const struct timespec pause = {.tv_sec = 1, .tv_nsec = 100000000};
     char dir[LANE_DIR_BYTES];
     scene_begin(dir);
     siblings_die(dir, 1, 25);
@@ -487,6 +487,58 @@ static void test_fork_amid_a_delivery_leaves_it_to_the_parent(void **state) {
     lane_dir_remove(dir);
 }
 
+/* In the directory that took the first one's place: lanes 0 and 1, both held, with events in lane 1. */
+static pid_t newcomer_begin(const char *dir) {
+    int ready[2];
+    char byte = 0;
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(60); /* should the test end before it */
+        wadi *w[2] = {lane_open(dir, 1000), lane_open(dir, 1000)};
+        lane_record(w[1], 0, 7, NULL);
+        wadi_ticket ticket = 0;
+        if (lane_track(w[1], 0, 7, &ticket) != WADI_OK ||
+            wadi_wait(w[1], ticket, WADI_DISK, 20000) != WADI_OK)
+            _exit(1);
+        (void)!write(ready[1], &byte, 1);
+        pause();
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    close(ready[1]);
+    return child;
+}
+
+static void test_lanes_of_a_directory_that_was_moved_away_are_left_alone(void **state) {
+    (void)state;
+    const struct timespec pause = {.tv_sec = 1, .tv_nsec = 100000000};
+    char dir[LANE_DIR_BYTES], old[LANE_DIR_BYTES + 8], new[LANE_DIR_BYTES + 8];
+    scene_begin(dir);
+    snprintf(old, sizeof old, "%s.old", dir);
+    snprintf(new, sizeof new, "%s.new", dir);
+    wadi *w = uploader_open(dir);
+    quiet_wait();
+    sibling_dies(dir, 20);
+    assert_int_equal(rename(dir, old), 0);
+    pid_t child = newcomer_begin(dir);
+    nanosleep(&pause, NULL); /* that a flush may look again: WDI_ORPHAN_FLUSH_US */
+    assert_int_equal(wadi_flush(w), WADI_OK);
+    quiet_wait();
+    assert_int_equal(region.events, 0); /* the path leads to a lane that somebody else holds */
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(rename(dir, new) | rename(old, dir), 0);
+    nanosleep(&pause, NULL);
+    assert_int_equal(wadi_flush(w), WADI_OK);
+    events_wait(20);
+    assert_int_equal(wadi_close(w, 1000), WADI_OK);
+    lane_owes(dir, 1, 0);
+    lane_owes(new, 1, 8);
+    lane_dir_remove(dir);
+    lane_dir_remove(new);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_open_delivers_what_dead_siblings_left),
@@ -497,6 +549,7 @@ int main(void) {
         cmocka_unit_test(test_close_amid_a_delivery_leaves_the_lane_as_it_was),
         cmocka_unit_test(test_orphan_of_an_earlier_boot_is_delivered),
         cmocka_unit_test(test_fork_amid_a_delivery_leaves_it_to_the_parent),
+        cmocka_unit_test(test_lanes_of_a_directory_that_was_moved_away_are_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
