@@ -40,14 +40,23 @@ class Transport(SendTest):
     def test_a_days_bytes_are_spent_over_restarts_too(self):
         budget = ["--upload-bytes-per-day-max", "100"]
         with FakeCollector() as collector:
-            self.acked(collector, *budget, "--json", stdin=self.many(300))  # more than a day's, but its first
+            self.acked(collector, *budget, "e")  # more than a day's, but its first
             sent = len(collector.requests)
             for _ in range(2):
                 said = self.send(collector, *budget, "--wait", "acked", "--timeout-ms", "500", "e", expect=75)
                 self.assertIn("upload_bytes_per_day_max", said)
             self.assertEqual(len(collector.requests), sent)
             self.acked(collector, "e")  # without the limit all goes
-            self.assertEqual(len(collector.delivered), 303)
+            self.assertEqual(len(collector.delivered), 4)
+
+    def test_batches_get_smaller_to_fit_into_a_day(self):
+        budget = ["--upload-bytes-per-day-max", "400"]
+        with FakeCollector() as collector:
+            self.send(collector, *budget, "--json", "--wait", "acked", "--timeout-ms", "3000", stdin=self.many(500),
+                      expect=75)
+            self.assertGreater(len(collector.delivered), 0)
+            self.acked(collector, "e")  # without the limit all goes
+            self.assertEqual(len(collector.delivered), 501)
 
     def test_a_session_is_resumed(self):
         with FakeCollector([ack(RETRY, 503, "Connection: close")], certs=self.certs) as collector:
