@@ -16,19 +16,21 @@
 
 #define KILLS 150u
 #define MOMENT_US_MAX 25000u
+#define RECORDING_PERCENT 70u /* else also while it opens */
 #define ROUND_EVENTS_MAX 2000u
 #define AUDIT_EVERY 50u
 
 /* One life. False: it ended as it must not. */
 static bool life(const device_plan *plan, sim_random *chance) {
-    const struct timespec moment = {.tv_nsec = (long)sim_below(chance, MOMENT_US_MAX) * 1000};
+    bool recording = sim_chance(chance, RECORDING_PERCENT);
+    uint32_t moment_us = sim_below(chance, MOMENT_US_MAX);
     int status = 0;
     scene_now->region_away = sim_chance(chance, 40);
     scene_round_begin();
     pid_t pid = fork();
     if (pid == 0)
         device_main(plan);
-    nanosleep(&moment, NULL);
+    scene_moment_await(recording, moment_us);
     kill(pid, SIGKILL);
     if (pid < 0 || waitpid(pid, &status, 0) != pid)
         return false;

@@ -28,6 +28,7 @@
 
 #define CUTS 30u
 #define MOMENT_US_MAX 40000u
+#define RECORDING_PERCENT 70u /* else also while it opens */
 #define LIVES_ON_US_MAX 6000u
 #define ROUND_EVENTS_MAX 3000u
 #define IMAGE_BYTES (512 << 20)
@@ -88,6 +89,8 @@ static void sleep_us(uint32_t us) {
 /* One life and its cut. The power goes first: the device may live on for a moment, in which it is promised
  * nothing that is not so. */
 static bool life(disk *d, const device_plan *plan, sim_random *chance) {
+    bool recording = sim_chance(chance, RECORDING_PERCENT);
+    uint32_t moment_us = sim_below(chance, MOMENT_US_MAX);
     int status = 0;
     scene_now->region_away = sim_chance(chance, 40);
     scene_round_begin();
@@ -95,7 +98,7 @@ static bool life(disk *d, const device_plan *plan, sim_random *chance) {
     pid_t pid = fork();
     if (pid == 0)
         device_main(plan);
-    sleep_us(sim_below(chance, MOMENT_US_MAX));
+    scene_moment_await(recording, moment_us);
     bool cut = disk_cut(d);
     if (sim_chance(chance, 50))
         sleep_us(sim_below(chance, LIVES_ON_US_MAX));

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 scene *scene_now;
 void (*scene_changed)(uint32_t round);
@@ -56,6 +57,18 @@ uint32_t scene_round_begin(void) {
     if (scene_changed != NULL)
         scene_changed(round);
     return round;
+}
+
+void scene_moment_await(bool recording, uint32_t us) {
+    const struct timespec moment = {.tv_nsec = (long)us * 1000}, pause = {.tv_nsec = 200000};
+    const scene_round *last = &scene_now->rounds[scene_now->n_rounds - 1];
+    const uint32_t pauses_max = 10000;
+    for (uint32_t i = 0; recording && i < pauses_max; i++) {
+        if (__atomic_load_n(&last->returned, __ATOMIC_ACQUIRE) > 0)
+            break;
+        nanosleep(&pause, NULL);
+    }
+    nanosleep(&moment, NULL);
 }
 
 void scene_power_cut(void) {

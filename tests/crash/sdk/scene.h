@@ -68,6 +68,10 @@ typedef struct device_plan {
     bool stays;          /* at the end it waits for its death; else it may also close, and exits */
 } device_plan;
 
+/* Lets a random moment of the last round come: of the time since its first event (or two seconds without one)
+ * where `recording`, else of the time since now. */
+void scene_moment_await(bool recording, uint32_t us);
+
 /* The new round's number. */
 uint32_t scene_round_begin(void);
 /* The power is cut while the last round is on: what was not promised may be lost. A new boot. */

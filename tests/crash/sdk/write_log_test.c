@@ -53,7 +53,7 @@ static bool disk_new(test *t, char out[WORKPLACE_BYTES + 32]) {
 static bool life(test *t) {
     char store[WORKPLACE_BYTES + 64];
     const device_plan plan = plan_of(store, t->disk);
-    const struct timespec moment = {.tv_nsec = (long)sim_below(&t->chance, MOMENT_US_MAX) * 1000};
+    const uint32_t moment_us = sim_below(&t->chance, MOMENT_US_MAX);
     /* A few calls: in open, which is short, and rare among random moments. */
     uint32_t calls_max = sim_chance(&t->chance, 40)
                              ? 1 + sim_below(&t->chance, 1 + sim_below(&t->chance, OPEN_CALLS))
@@ -67,7 +67,7 @@ static bool life(test *t) {
         write_log_attach(calls_max);
         device_main(&plan);
     }
-    nanosleep(&moment, NULL);
+    scene_moment_await(calls_max == UINT32_MAX, moment_us);
     if (pid < 0)
         return false;
     write_log_kill(pid);
