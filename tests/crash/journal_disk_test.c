@@ -15,7 +15,7 @@
 #include "cleanup.h"
 #include "diag.h"
 
-enum { ROUNDS = 12, BATCHES_A_ROUND = 40, SKIPPED = 77 };
+enum { ROUNDS = 12, BATCHES_A_ROUND = 40, BATCHES_UNTIL_FULL_MAX = 20000, SKIPPED = 77 };
 
 /* A file system of our own, in a name space that ends with us. */
 static bool disk_mount(const char *dir) {
@@ -65,7 +65,8 @@ static bool round_run(rig *r, load *l, int round) {
             return false;
     filler_make(r->dir, round % 2 == 0 ? 0 : 1u << 20);
     int refused = 0;
-    for (int i = 0; i < BATCHES_A_ROUND && refused == 0; i++)
+    for (int i = 0; i < BATCHES_UNTIL_FULL_MAX && refused == 0;
+         i++) /* free pages of the journal's take some */
         refused = send_until_taken(r, l, (uint8_t)(i % LOAD_STREAMS), 20);
     filler_remove(r->dir);
     return refused > 0;
