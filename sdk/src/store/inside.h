@@ -217,15 +217,23 @@ void wdi_clock_at(const wdi_boot_record *boot, uint64_t boot_us, int64_t *ret_of
 
 /* Files that are there. */
 uint64_t wdi_quarantine_count(const char *dir);
+/* For the copy of what can be read of the store's damaged file: what else is there goes, and of the damaged
+ * file what was reserved for it and never used. */
+void wdi_quarantine_make_room(const wdi_store_options *opt);
 /* Moves the store's file there, for the reason given. Another file (may be NULL) takes its place. */
 WADI_NODISCARD wadi_err wdi_quarantine_take(const wdi_store_options *opt, const char *why,
                                             const char *successor);
 
 /* ---- salvage (salvage.c) ------------------------------------------------------------------------ */
 
+typedef enum wdi_salvage_extent {
+    WDI_SALVAGE_ALL,
+    WDI_SALVAGE_NUMBERS, /* takes little room: all that is owed becomes tombstones (store_lost) */
+} wdi_salvage_extent;
 /* Fills the store, whose file is new, with what can be read of the damaged file. WADI_ERR_CORRUPT: that is
  * not enough to go on with. */
-WADI_NODISCARD wadi_err wdi_salvage(wdi_store *s, int fd, const wdi_store_numbers *numbers);
+WADI_NODISCARD wadi_err wdi_salvage(wdi_store *s, int fd, const wdi_store_numbers *numbers,
+                                    wdi_salvage_extent extent);
 
 /* ---- opening (check.c) -----------------------------------------------------------------------------------
  */

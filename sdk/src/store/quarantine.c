@@ -17,6 +17,7 @@
 #define NAME_FORMAT "store-%016" PRIx64 ".mdb"
 #define NAME_BYTES 32u
 #define STAT_BLOCK_BYTES 512u
+#define TAIL_BLOCK_BYTES 4096u
 
 typedef struct quarantine_stock {
     uint64_t n;
@@ -68,6 +69,40 @@ static void stock_trim(const wdi_store_options *opt, uint64_t bytes) {
         wdi_diagf(opt->diag, WADI_DIAG_WARN, "store: no room for more damaged files: %s is deleted", path);
         stock = stock_take(opt->quarantine_dir);
     }
+}
+
+/* Where the zeros begin that go on to the file's end, rounded up. Of a file that is damaged nothing else is
+ * known to be of no use. */
+static off_t tail_find(int fd, off_t end) {
+    static const uint8_t zeros[TAIL_BLOCK_BYTES];
+    uint8_t block[TAIL_BLOCK_BYTES];
+    while (end >= (off_t)sizeof block) {
+        off_t at = (end - 1) / (off_t)sizeof block * (off_t)sizeof block;
+        size_t n = (size_t)(end - at);
+        if (pread(fd, block, n, at) != (ssize_t)n || memcmp(block, zeros, n) != 0)
+            break;
+        end = at;
+    }
+    return end;
+}
+
+/* LMDB does without what it never wrote, should the file turn out to be sound after all. */
+static void tail_release(const char *path) {
+    struct stat st;
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (fstat(fd, &st) == 0) {
+        off_t end = tail_find(fd, st.st_size);
+        if (end > 0 && end < st.st_size && ftruncate(fd, end) == 0)
+            (void)fsync(fd);
+    }
+    close(fd);
+}
+
+void wdi_quarantine_make_room(const wdi_store_options *opt) {
+    tail_release(opt->path);
+    stock_trim(opt, opt->disk_bytes_max);
 }
 
 static wadi_err dir_sync(const char *dir) {

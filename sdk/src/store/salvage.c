@@ -18,6 +18,7 @@
 
 typedef struct salvage {
     wdi_store *s; /* the new one */
+    wdi_salvage_extent extent;
     wadi_err err;
     size_t txn_bytes;
     wdi_found found;
@@ -72,12 +73,14 @@ static wadi_err chunk_put(salvage *v, const lmdb_check_entry *e) {
 static wadi_err record_take(salvage *v, const lmdb_check_entry *e) {
     uint64_t number = wdi_key_number_of(wdi_found_key(e));
     const wdi_meta *meta = &v->s->state.meta;
+    const bool all = v->extent == WDI_SALVAGE_ALL;
     switch (e->key_n > 0 ? (wdi_key_kind)e->key[0] : WDI_KEY_META) {
     case WDI_KEY_CHUNK:
-        return chunk_put(v, e);
-    case WDI_KEY_RUN:
+        return all ? chunk_put(v, e) : WADI_OK;
     case WDI_KEY_CONTEXT:
     case WDI_KEY_DEFINITION:
+        return all && run_kept(meta, number) && wdi_found_record(e, NULL, 0) ? entry_put(v, e) : WADI_OK;
+    case WDI_KEY_RUN:
         return run_kept(meta, number) && wdi_found_record(e, NULL, 0) ? entry_put(v, e) : WADI_OK;
     case WDI_KEY_BOOT:
         return wdi_found_record(e, NULL, 0) ? entry_put(v, e) : WADI_OK;
@@ -344,8 +347,8 @@ static wadi_err records_move(salvage *v, int fd) {
     return wdi_txn_end(v->s, err);
 }
 
-wadi_err wdi_salvage(wdi_store *s, int fd, const wdi_store_numbers *numbers) {
-    salvage v = {.s = s, .numbers = numbers};
+wadi_err wdi_salvage(wdi_store *s, int fd, const wdi_store_numbers *numbers, wdi_salvage_extent extent) {
+    salvage v = {.s = s, .numbers = numbers, .extent = extent};
     wadi_err err = wdi_found_state(fd, numbers, &s->state, &v.found);
     if (err != WADI_OK)
         return err;

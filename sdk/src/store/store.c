@@ -96,20 +96,27 @@ static bool new_path_set(const wdi_store_options *opt, char path[PATH_BYTES_MAX]
     return n > 0 && (size_t)n < PATH_BYTES_MAX;
 }
 
+static wadi_err store_make_beside(const wdi_store_options *opt, const char *path, uint64_t quarantined) {
+    wdi_store *s = store_alloc(opt);
+    wadi_err err = s != NULL ? env_make(s, path, opt->disk_bytes_max) : WADI_ERR_NO_MEMORY;
+    if (err == WADI_OK)
+        err = store_begin_fresh(s, quarantined);
+    wdi_store_close(s);
+    if (err != WADI_OK)
+        (void)unlink(path);
+    return err;
+}
+
 /* It takes its place when it is whole: cut off while LMDB writes its first pages, it would look damaged. */
 static wadi_err store_make(const wdi_store_options *opt) {
     char path[PATH_BYTES_MAX];
     if (!new_path_set(opt, path))
         return WADI_ERR_INVALID;
-    wdi_store *s = store_alloc(opt);
-    wadi_err err = s != NULL ? env_make(s, path, opt->disk_bytes_max) : WADI_ERR_NO_MEMORY;
-    if (err == WADI_OK)
-        err = store_begin_fresh(s, wdi_quarantine_count(opt->quarantine_dir));
-    wdi_store_close(s);
-    if (err == WADI_OK && rename(path, opt->path) != 0)
+    wadi_err err = store_make_beside(opt, path, wdi_quarantine_count(opt->quarantine_dir));
+    if (err == WADI_OK && rename(path, opt->path) != 0) {
         err = wdi_err_of_errno(errno);
-    if (err != WADI_OK)
         (void)unlink(path);
+    }
     return err;
 }
 
@@ -206,7 +213,7 @@ wadi_err wdi_store_reopen(wdi_store *s) {
 }
 
 /* A new file beside the damaged one, with what can be read of that. WADI_ERR_CORRUPT: nothing. */
-static wadi_err store_salvage(const wdi_store_options *opt, const char *path) {
+static wadi_err store_salvage(const wdi_store_options *opt, const char *path, wdi_salvage_extent extent) {
     struct stat st;
     int fd = open(opt->path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) != 0) {
@@ -224,7 +231,7 @@ static wadi_err store_salvage(const wdi_store_options *opt, const char *path) {
     wdi_store *s = store_alloc(opt);
     wadi_err err = s != NULL ? env_make(s, path, bytes) : WADI_ERR_NO_MEMORY;
     if (err == WADI_OK)
-        err = wdi_salvage(s, fd, opt->numbers);
+        err = wdi_salvage(s, fd, opt->numbers, extent);
     wdi_store_close(s);
     close(fd);
     if (err != WADI_OK)
@@ -232,13 +239,31 @@ static wadi_err store_salvage(const wdi_store_options *opt, const char *path) {
     return err;
 }
 
-/* Puts another file, or none, in the damaged one's place. A full disk, and the like, may pass: then the
- * damaged file stays where it is. */
+/* A disk that is full keeps no application from going on: what the copy has no room for stays in the
+ * quarantined file, and is counted as lost while there is room for that; else the store begins anew. Nothing
+ * is touched before there is a successor. */
+static wadi_err store_succeed(const wdi_store_options *opt, const char *path) {
+    wadi_err err = store_salvage(opt, path, WDI_SALVAGE_ALL);
+    if (err != WADI_ERR_DISK_FULL)
+        return err;
+    wdi_quarantine_make_room(opt);
+    err = store_salvage(opt, path, WDI_SALVAGE_ALL);
+    if (err != WADI_ERR_DISK_FULL)
+        return err;
+    wdi_diagf(opt->diag, WADI_DIAG_ERROR, "store: no room for a copy of what a damaged file holds");
+    err = store_salvage(opt, path, WDI_SALVAGE_NUMBERS);
+    if (err != WADI_ERR_DISK_FULL)
+        return err;
+    return store_make_beside(opt, path, wdi_quarantine_count(opt->quarantine_dir) + 1);
+}
+
+/* Puts another file, or none, in the damaged one's place. What may pass, like a read that fails, leaves the
+ * damaged file where it is. */
 static wadi_err store_replace(const wdi_store_options *opt, const char *why, bool salvage) {
     char path[PATH_BYTES_MAX];
     if (!new_path_set(opt, path))
         return WADI_ERR_INVALID;
-    wadi_err err = salvage ? store_salvage(opt, path) : WADI_ERR_CORRUPT;
+    wadi_err err = salvage ? store_succeed(opt, path) : WADI_ERR_CORRUPT;
     if (err != WADI_OK && err != WADI_ERR_CORRUPT)
         return err;
     return wdi_quarantine_take(opt, why, err == WADI_OK ? path : NULL);

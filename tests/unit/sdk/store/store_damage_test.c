@@ -4,10 +4,12 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -308,11 +310,77 @@ static void test_quarantine_keeps_the_newest_within_its_size(void **state) {
     rig_free(r);
 }
 
+static uint64_t file_limit(rlim_t bytes) {
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes;
+    return (uint64_t)setrlimit(RLIMIT_FSIZE, &limit);
+}
+
+/* What is set aside, on disk. */
+static uint64_t quarantine_bytes(const rig *r) {
+    uint64_t bytes = 0;
+    DIR *d = opendir(r->quarantine);
+    assert_non_null(d);
+    for (const struct dirent *e = readdir(d); e != NULL; e = readdir(d)) {
+        struct stat st;
+        assert_int_equal(fstatat(dirfd(d), e->d_name, &st, 0), 0);
+        bytes += S_ISREG(st.st_mode) ? (uint64_t)st.st_blocks * 512 : 0;
+    }
+    closedir(d);
+    return bytes;
+}
+
+static rig *damaged_and_no_room(rlim_t room) {
+    rig *r = rig_new(2 * MIB, 1);
+    for (unsigned n = 0; n < 20; n++)
+        rig_fill(r, 500, WADI_NORMAL);
+    wdi_store_close(r->store);
+    image i = file_read(r->path);
+    memset(i.bytes, 0, 4096);
+    file_write(r->path, &i);
+    image_free(&i);
+    assert_int_equal(file_limit(room), 0);
+    rig_open(r);
+    assert_int_equal(file_limit(RLIM_INFINITY), 0);
+    assert_int_equal(rig_stats(r).quarantined, 1);
+    assert_in_range(quarantine_bytes(r), 300 << 10, 2 * MIB - 1); /* without what it never used */
+    return r;
+}
+
+/* The application goes on, and what it cannot have of the damaged file is counted, if there is room for it.
+ */
+static void test_no_room_for_a_copy_keeps_no_store_shut(void **state) {
+    (void)state;
+    wdi_store_batch b;
+    assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+    rig *r = damaged_and_no_room(300 << 10);
+    assert_int_equal(rig_stats(r).assigned, 10000);
+    assert_int_equal(rig_stats(r).pending, 10000);
+    rig_run(r, 1, 5000);
+    rig_fill(r, 10, WADI_NORMAL);
+    while (rig_send(r, 0, &b))
+        assert_int_equal(wdi_store_settle(r->store, b.head.stream, b.last_seq), WADI_OK);
+    assert_int_equal(rig_stats(r).dropped[WADI_DROP_STORE_LOST], 10000);
+    assert_int_equal(rig_stats(r).acked, 10);
+    rig_check_ledger(r);
+    rig_free(r);
+
+    r = damaged_and_no_room(48 << 10);
+    assert_int_equal(rig_stats(r).assigned, 0);
+    r->ring_pos = 0;
+    rig_run(r, 1, 5000);
+    rig_fill(r, 10, WADI_NORMAL);
+    rig_check_ledger(r);
+    rig_free(r);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_damage_kills_the_host_or_keeps_the_store_shut),
         cmocka_unit_test(test_lost_numbers_become_tombstones_and_what_follows_changes_its_stream),
         cmocka_unit_test(test_one_meta_page_is_enough),
+        cmocka_unit_test(test_no_room_for_a_copy_keeps_no_store_shut),
         cmocka_unit_test(test_what_a_killed_process_leaves_is_not_set_aside),
         cmocka_unit_test(test_quarantine_keeps_the_newest_within_its_size),
     };
