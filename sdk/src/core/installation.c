@@ -111,7 +111,11 @@ static wadi_err file_make(int lane_fd) {
     if (!base_random(file.id, sizeof file.id))
         return WADI_ERR_SYSTEM;
     file.crc = base_crc32c(0, file.id, sizeof file.id);
-    int fd = openat(lane_fd, FILE_NEW, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    /* An earlier try's may be the file in place under its second name, after a crash between link and unlink:
+     * never written to. */
+    if (unlinkat(lane_fd, FILE_NEW, 0) != 0 && errno != ENOENT)
+        return wdi_err_of_errno(errno);
+    int fd = openat(lane_fd, FILE_NEW, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return wdi_err_of_errno(errno);
     ssize_t n = write(fd, &file, sizeof file);

@@ -175,6 +175,28 @@ static void test_reset_that_cannot_write_changes_nothing(void **state) {
     place_remove(&p);
 }
 
+/* A power cut may keep the link that put the file in place, and not the unlinking of its first name. */
+static void test_reset_never_writes_to_the_file_in_place(void **state) {
+    (void)state;
+    place p;
+    wdi_installation i;
+    char path[128], second[128];
+    uint8_t before[ID_BYTES], still[ID_BYTES];
+    place_make(&p);
+    assert_int_equal(wdi_installation_open(&i, p.lane_fds[0], NULL, NULL), WADI_OK);
+    wdi_installation_id(&i, before);
+    snprintf(path, sizeof path, "%s/installation", p.dir);
+    snprintf(second, sizeof second, "%s/lanes/0/installation.new", p.dir);
+    assert_int_equal(link(path, second), 0);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(wdi_installation_reset(&i), WADI_OK);
+    assert_int_equal(pread(fd, still, sizeof still, 0), sizeof still);
+    assert_memory_equal(still, before, sizeof still);
+    close(fd);
+    wdi_installation_close(&i);
+    place_remove(&p);
+}
+
 static void test_damaged_file_is_replaced_and_said(void **state) {
     (void)state;
     place p;
@@ -379,6 +401,7 @@ int main(void) {
         cmocka_unit_test(test_lanes_that_begin_at_once_agree),
         cmocka_unit_test(test_reset_changes_it_for_good),
         cmocka_unit_test(test_reset_that_cannot_write_changes_nothing),
+        cmocka_unit_test(test_reset_never_writes_to_the_file_in_place),
         cmocka_unit_test(test_damaged_file_is_replaced_and_said),
         cmocka_unit_test(test_copies_on_two_machines_differ),
         cmocka_unit_test(test_reset_holds_on_a_machine_too),
