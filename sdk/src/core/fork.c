@@ -43,8 +43,8 @@ static void fork_child(void) {
         wdi_fork *f = &w->fork;
         (void)!wdi_fork_init(f);
         (void)pthread_mutex_init(&w->attributes.lock, NULL);
-        f->torn |= f->opening;
-        f->opening = false;
+        f->torn |= f->opening > 0;
+        f->opening = 0;
         f->fresh = true;
         atomic_store(&f->again_us, 0);
         atomic_store(&f->child, true);
@@ -91,6 +91,15 @@ void wdi_fork_unlist(wadi *w) {
         break;
     }
     pthread_mutex_unlock(&handles_lock);
+}
+
+void wdi_fork_opening(wadi *w, bool opening) {
+    pthread_mutex_lock(&w->fork.working);
+    if (opening)
+        w->fork.opening++;
+    else if (w->fork.opening > 0) /* none, where `diag` forked */
+        w->fork.opening--;
+    pthread_mutex_unlock(&w->fork.working);
 }
 
 void wdi_fork_give_way(wadi *w) {
@@ -153,13 +162,19 @@ static wadi_err handle_renew(wadi *w) {
     return wdi_tracker_renew(&w->tracker);
 }
 
+/* Another thread may fork meanwhile: that child finds what is here whole, and all of it. */
+static wadi_err handle_renew_whole(wadi *w) {
+    pthread_mutex_lock(&w->fork.working);
+    wadi_err err = handle_renew(w);
+    pthread_mutex_unlock(&w->fork.working);
+    return err;
+}
+
 static wadi_err reopen(wadi *w) {
     wdi_fork *f = &w->fork;
-    wadi_err err = handle_renew(w);
-    f->opening = true;
+    wadi_err err = handle_renew_whole(w);
     if (err == WADI_OK)
         err = wdi_handle_start(w);
-    f->opening = false;
     if (err == WADI_OK) {
         atomic_store(&f->child, false);
         wdi_tracker_own(&w->tracker); /* last: other threads record from here on */

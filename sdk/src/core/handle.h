@@ -28,8 +28,8 @@ typedef struct wdi_fork {
     _Atomic uint32_t again_err; /* what the last one came to, a wadi_err */
     _Atomic bool wanted;        /* fork() waits for `working` */
     bool fresh;                 /* the child has not tried yet: what is counted is the parent's */
-    bool opening;               /* a thread is in wdi_handle_start */
-    bool torn;                  /* … was, in the parent: what it had made is unknown, and left alone */
+    unsigned opening;           /* wdi_fork_opening */
+    bool torn;                  /* … it was, in the parent: what it had made is unknown, and left alone */
 } wdi_fork;
 
 struct wadi {

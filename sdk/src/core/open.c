@@ -97,6 +97,7 @@ static void handle_stop(wadi *w) {
 wadi_err wdi_handle_start(wadi *w) {
     wdi_signal_hold hold;
     wdi_signal_hold_begin(&hold);
+    wdi_fork_opening(w, true);
     wadi_err err = wdi_lane_open(&w->lane, w->options.values.dir, w->options.values.lanes_max);
     if (err == WADI_OK)
         err = lane_begin(w);
@@ -119,6 +120,7 @@ wadi_err wdi_handle_start(wadi *w) {
         handle_stop(w);
         pthread_mutex_unlock(&w->fork.working);
     }
+    wdi_fork_opening(w, false);
     wdi_signal_hold_end(&hold);
     return err;
 }

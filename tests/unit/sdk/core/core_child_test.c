@@ -1,0 +1,95 @@
+/* What a child of a fork finds of its parent's, and leaves: memory, descriptors, the directory. */
+#include "tests/crash/store_events.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* AddressSanitizer's allocator has locks of its own, which it does not see to at a fork. */
+#ifdef __SANITIZE_ADDRESS__
+#define BUSY_THREADS_MAY_FORK false
+#else
+#define BUSY_THREADS_MAY_FORK true
+#endif
+
+static int exit_of(pid_t child) {
+    int status = 0;
+    if (waitpid(child, &status, 0) != child)
+        return 255;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* With all that a handle may have. */
+static wadi *full_handle_open(const char *dir) {
+    wadi_options opt = WADI_OPTIONS_INIT;
+    wadi *w = NULL;
+    opt.dir = dir;
+    opt.disk_bytes_max = 1 << 20;
+    opt.ring_bytes = 64 << 10;
+    opt.lanes_max = 64;
+    opt.endpoint = "http://127.0.0.1:1";
+    return wadi_open(&opt, &w) == WADI_OK ? w : NULL;
+}
+
+/* ---- memory ----------------------------------------------------------------------------------------- */
+
+#define RACE_ROUNDS 300
+#define RACE_DELAYS 200
+
+typedef struct race {
+    wadi *w;
+    pthread_barrier_t start;
+} race;
+
+static void *record_at_the_start(void *context) {
+    race *r = context;
+    pthread_barrier_wait(&r->start);
+    (void)!wadi_track(r->w, "child", NULL, 0);
+    return NULL;
+}
+
+/* One thread's first event gives the handle its lane; this one forks meanwhile. */
+static int fork_amid_the_first_event(wadi *w, unsigned delay) {
+    race r = {.w = w};
+    pthread_t thread;
+    if (pthread_barrier_init(&r.start, NULL, 2) != 0 ||
+        pthread_create(&thread, NULL, record_at_the_start, &r) != 0)
+        return 1;
+    pthread_barrier_wait(&r.start);
+    for (volatile unsigned i = 0; i < delay * 60; i++)
+        continue;
+    pid_t grandchild = fork();
+    if (grandchild == 0) {
+        alarm(30);
+        _exit(wadi_track(w, "grandchild", NULL, 0) != WADI_OK);
+    }
+    return exit_of(grandchild);
+}
+
+static void test_fork_amid_a_childs_first_event_leaves_memory_whole(void **state) {
+    (void)state;
+    char dir[LANE_DIR_BYTES];
+    if (!BUSY_THREADS_MAY_FORK)
+        skip();
+    lane_dir_make(dir);
+    wadi *w = full_handle_open(dir);
+    assert_non_null(w);
+    for (unsigned i = 0; i < RACE_ROUNDS; i++) {
+        pid_t child = fork();
+        if (child == 0)
+            _exit(fork_amid_the_first_event(w, i % RACE_DELAYS));
+        assert_int_equal(exit_of(child), 0);
+    }
+    assert_int_equal(wadi_close(w, 0), WADI_OK);
+    lane_dir_remove(dir);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fork_amid_a_childs_first_event_leaves_memory_whole),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
