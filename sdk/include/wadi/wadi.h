@@ -19,8 +19,9 @@
  * could not record is counted as refused_full; calls answer the same until a second has passed, and then it
  * is tried again. Tickets of before the fork are the parent's: a child must not wait for them. A child that
  * calls nothing costs nothing, and may end as it likes. fork() waits until the background thread pauses for a
- * moment: for its work, never for disk or network. Past the C library's handlers (clone, _Fork) calls answer
- * WADI_ERR_FORKED.
+ * moment: for its work, never for the network, and for the disk only where a store whose disk had failed is
+ * read again. In a child `diag` is also called by the thread whose call opens the lane. Past the C library's
+ * handlers (clone, _Fork) calls answer WADI_ERR_FORKED.
  *
  * Durability has levels. When wadi_track returns WADI_OK the kernel has the event: it survives the end
  * of the process by any means. It survives a power cut once it is on disk (WADI_DISK), at the latest
@@ -94,8 +95,8 @@ typedef enum wadi_diag_level {
     WADI_DIAG_DEBUG
 } wadi_diag_level;
 
-/* Called from the background thread (or from wadi_open) with a line for people, no newline. Must not
- * call libwadi. */
+/* Called from the background thread (or from wadi_open, or a child's first call) with a line for people, no
+ * newline. Must not call libwadi. */
 typedef void (*wadi_diag_fn)(void *context, wadi_diag_level level, const char *line);
 
 /* Zero means default. Everything is copied by wadi_open. */
@@ -198,11 +199,13 @@ typedef enum wadi_priority { WADI_NORMAL = 0, WADI_LOW = 1, WADI_HIGH = 2, WADI_
  * allocates or waits. Three things make system calls, once each: a thread's first event (gettid); an event
  * that wakes the background thread where that sleeps (futex): the first after an idle period, one that is
  * critical, one that finds the ring half full; and the first event after more than two seconds in which that
- * thread slept, which asks whether the file system lives (madvise). Needs 5 KiB of stack for up to 24
- * properties, 13 KiB for more. WADI_ERR_FULL: the ring is full; the event never had a number; wadi_stats
- * counts it as refused. WADI_ERR_IO: the store's file system is dead, and to write to the ring would be a
- * SIGBUS; counted as refused, and tried again every second. WADI_ERR_CORRUPT: the store was found damaged;
- * nothing is recorded until the handle is opened again. Async-signal-safe. */
+ * thread slept, which asks whether the file system lives (madvise). That one, and one that is the first to
+ * write to a page of the ring since the kernel wrote that to the disk, may wait for the file system, as any
+ * write to a file may; the background thread asks for the pages ahead of time, so that this is rare. Needs 5
+ * KiB of stack for up to 24 properties, 13 KiB for more. WADI_ERR_FULL: the ring is full; the event never had
+ * a number; wadi_stats counts it as refused. WADI_ERR_IO: the store's file system is dead, and to write to
+ * the ring would be a SIGBUS; counted as refused, and tried again every second. WADI_ERR_CORRUPT: the store
+ * was found damaged; nothing is recorded until the handle is opened again. Async-signal-safe. */
 WADI_API wadi_err wadi_track(wadi *w, const char *name, const wadi_prop *props, size_t n);
 
 typedef struct wadi_event {

@@ -110,7 +110,6 @@ static wadi_err ring_step(wdi_store *store, wdi_ring *ring, wdi_drain_stats *sta
 
 wadi_err wdi_drain_ring(wdi_store *store, wdi_ring *ring, wdi_drain_stats *stats, bool *ret_blocked) {
     wdi_ring_state state = WDI_RING_RECORD;
-    uint64_t start = wdi_ring_cursor(ring);
     *ret_blocked = false;
     while (state == WDI_RING_RECORD && !wdi_ring_empty(ring)) {
         wadi_err err = ring_step(store, ring, stats, &state);
@@ -120,8 +119,6 @@ wadi_err wdi_drain_ring(wdi_store *store, wdi_ring *ring, wdi_drain_stats *stats
             return err;
     }
     *ret_blocked = state == WDI_RING_BLOCKED;
-    if (wdi_ring_cursor(ring) != start)
-        wdi_ring_warm(ring, wdi_ring_cursor(ring) - start);
     return WADI_OK;
 }
 

@@ -87,8 +87,13 @@ static void store_failed(pump *p, wadi_err err) {
 
 /* Of a store that was full. The ring keeps its size: to make it anew may fail. */
 static wadi_err run_begin_late(wadi *w) {
-    wadi_err err =
-        w->ring_started ? WADI_ERR_CORRUPT : wdi_run_begin(w, (uint32_t)(w->tracker.ring.mask + 1));
+    if (w->ring_started)
+        return WADI_ERR_CORRUPT;
+    pthread_mutex_unlock(&w->fork.working);
+    wdi_fork_opening(w, true);
+    wadi_err err = wdi_run_begin(w, (uint32_t)(w->tracker.ring.mask + 1));
+    wdi_fork_opening(w, false);
+    pthread_mutex_lock(&w->fork.working);
     if (err == WADI_OK)
         wdi_diagf(&w->diag, WADI_DIAG_WARN, "the store has room again: events are recorded");
     return err;
@@ -106,6 +111,20 @@ static void lane_look(wadi *w) {
     w->store_error = w->gone ? WADI_ERR_IO : WADI_OK;
 }
 
+/* Both look at memory that may have to wait for the file system: fork() need not wait with them. */
+static bool ring_is_ready(wadi *w) {
+    pthread_mutex_unlock(&w->fork.working);
+    bool ready = wdi_tracker_ready(&w->tracker);
+    pthread_mutex_lock(&w->fork.working);
+    return ready;
+}
+
+static void ring_warm(wadi *w, uint64_t bytes) {
+    pthread_mutex_unlock(&w->fork.working);
+    wdi_ring_warm(&w->tracker.ring, bytes);
+    pthread_mutex_lock(&w->fork.working);
+}
+
 static void drain(pump *p) {
     wadi *w = p->w;
     wadi_err err = w->begun ? WADI_OK : run_begin_late(w);
@@ -114,7 +133,7 @@ static void drain(pump *p) {
         return;
     }
     const uint64_t flush_us = (uint64_t)w->options.values.flush_ms * 1000;
-    if (!wdi_tracker_ready(&w->tracker)) {
+    if (!ring_is_ready(w)) {
         store_failed(p, WADI_ERR_IO);
         return;
     }
@@ -122,8 +141,11 @@ static void drain(pump *p) {
         p->active_us = p->now_us;
     else if (p->failed != WADI_OK)
         err = wdi_store_touch(w->store); /* nothing to write: is it well again? */
+    uint64_t start = wdi_ring_cursor(&w->tracker.ring);
     if (err == WADI_OK)
         err = wdi_drain_ring(w->store, &w->tracker.ring, &w->drained, &p->blocked);
+    if (err == WADI_OK && wdi_ring_cursor(&w->tracker.ring) != start)
+        ring_warm(w, wdi_ring_cursor(&w->tracker.ring) - start);
     if (err != WADI_OK) {
         store_failed(p, err);
         return;
@@ -151,11 +173,17 @@ static void age(pump *p) {
         store_failed(p, err);
 }
 
+/* A dead file system may answer a look into the store with a SIGBUS, and takes no note of what is sent. What
+ * is not stepped must not end the sleep either. */
+static bool uploads(const pump *p) {
+    return p->w->upload != NULL && p->failed != WADI_ERR_CORRUPT && p->failed != WADI_ERR_IO;
+}
+
+static bool delivers_orphans(const pump *p) { return p->w->upload != NULL && p->failed != WADI_ERR_IO; }
+
 static void upload(pump *p) {
     wadi *w = p->w;
-    /* A dead file system may answer a look into the store with a SIGBUS, and takes no note of what is sent.
-     */
-    if (w->upload == NULL || p->failed == WADI_ERR_CORRUPT || p->failed == WADI_ERR_IO)
+    if (!uploads(p))
         return;
     wdi_upload_refused_set(w->upload, atomic_load_explicit(&w->tracker.refused_full, memory_order_relaxed));
     wdi_store_ring_tail_set(w->store, wdi_ring_tail(&w->tracker.ring));
@@ -171,7 +199,7 @@ static void upload(pump *p) {
 static void orphans(pump *p) {
     wadi *w = p->w;
     uint8_t installation[WDI_INSTALLATION_BYTES];
-    if (w->upload == NULL || p->failed == WADI_ERR_IO)
+    if (!delivers_orphans(p))
         return;
     wdi_installation_id(&w->installation, installation);
     const wdi_orphan_host host = {.options = &w->options.values,
@@ -296,12 +324,15 @@ static bool sleep_on_bell(pump *p, uint64_t upload_us) {
 static bool pump_sleep(pump *p) {
     struct pollfd fds[2 * WDI_UPLOAD_POLLFDS_MAX + 1];
     size_t n = 0;
-    uint64_t upload_us = wdi_orphan_deadline_us(&p->w->orphan);
-    if (p->w->upload != NULL && p->failed != WADI_ERR_CORRUPT) {
+    uint64_t upload_us = WDI_UPLOAD_NEVER;
+    if (uploads(p)) {
         n = wdi_upload_pollfds(p->w->upload, fds, WDI_UPLOAD_POLLFDS_MAX);
-        upload_us = earlier(upload_us, wdi_upload_deadline_us(p->w->upload));
+        upload_us = wdi_upload_deadline_us(p->w->upload);
     }
-    n += wdi_orphan_pollfds(&p->w->orphan, fds + n, WDI_UPLOAD_POLLFDS_MAX);
+    if (delivers_orphans(p)) {
+        n += wdi_orphan_pollfds(&p->w->orphan, fds + n, WDI_UPLOAD_POLLFDS_MAX);
+        upload_us = earlier(upload_us, wdi_orphan_deadline_us(&p->w->orphan));
+    }
     /* Nothing can be done about the ring: no bell, which a full one would ring all the time. */
     if (p->failed != WADI_OK || p->blocked) {
         poll_until(p, fds, (nfds_t)n, earlier(upload_us, p->drain_us));

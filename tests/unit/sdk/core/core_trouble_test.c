@@ -1,11 +1,14 @@
 /* What a handle does when something is wrong: with a slot, with its files, with its store. */
 #include "tests/crash/store_events.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -44,6 +47,62 @@ static void test_blocked_slot_costs_no_cpu(void **state) {
     assert_int_equal(wadi_close(w, 1000), WADI_OK);
     lane_dir_remove(dir);
 }
+
+/* ---- a dead disk ------------------------------------------------------------------------------------ */
+
+static atomic_bool disk_dead;
+static atomic_bool warned; /* of the first attempt that reached nobody */
+
+static void diag_warned(void *context, wadi_diag_level level, const char *line) {
+    (void)context;
+    (void)level;
+    (void)line;
+    warned = true;
+}
+
+/* In the place of the C library's, for LMDB too. */
+__attribute__((visibility("default"))) int fdatasync(int fd) {
+    if (!disk_dead)
+        return (int)syscall(SYS_fdatasync, fd);
+    errno = EIO;
+    return -1;
+}
+
+/* With a collector that cannot be reached, so that the time of the next attempt comes and goes meanwhile. */
+static void test_dead_disk_costs_no_cpu(void **state) {
+    (void)state;
+    char dir[LANE_DIR_BYTES];
+    const struct timespec pause = {.tv_nsec = 1000000}, second = {.tv_sec = 1};
+    wadi_options opt = WADI_OPTIONS_INIT;
+    wadi *w = NULL;
+    lane_dir_make(dir);
+    opt.dir = dir;
+    opt.endpoint = "http://127.0.0.1:1";
+    opt.flush_ms = 10;
+    opt.diag = diag_warned;
+    opt.diag_level = WADI_DIAG_WARN;
+    opt.retry_min_ms = 10;
+    opt.retry_max_ms = 20;
+    assert_int_equal(wadi_open(&opt, &w), WADI_OK);
+    lane_record(w, 0, 1, NULL);
+    uint64_t until_us = base_mono_us() + 20000000;
+    for (; !warned; nanosleep(&pause, NULL))
+        assert_true(base_mono_us() < until_us);
+    disk_dead = true;
+    lane_record(w, 1, 1, NULL);
+    for (; lane_stats(w).store_error != WADI_ERR_IO; nanosleep(&pause, NULL))
+        assert_true(base_mono_us() < until_us);
+    uint64_t before_us = cpu_us();
+    nanosleep(&second, NULL); /* what is measured is the time */
+    assert_in_range(cpu_us() - before_us, 0, 50000);
+    disk_dead = false;
+    for (; lane_stats(w).store_error != WADI_OK; nanosleep(&pause, NULL))
+        assert_true(base_mono_us() < until_us);
+    assert_int_equal(wadi_close(w, 0), WADI_ERR_TIMEOUT);
+    lane_dir_remove(dir);
+}
+
+/* ---- damage ----------------------------------------------------------------------------------------- */
 
 /* Refused to read for a moment, it is still this device's. */
 static void test_unreadable_installation_is_never_replaced(void **state) {
@@ -209,6 +268,7 @@ static void test_another_user_every_moment_never_fills_the_store(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_blocked_slot_costs_no_cpu),
+        cmocka_unit_test(test_dead_disk_costs_no_cpu),
         cmocka_unit_test(test_unreadable_installation_is_never_replaced),
         cmocka_unit_test(test_damaged_store_takes_no_more_and_what_was_in_the_ring_gets_its_numbers),
         cmocka_unit_test(test_lane_without_room_opens_and_heals),
