@@ -55,7 +55,7 @@ static int finish(void) {
         return 1;
     wadi_err err = wadi_flush(w);
     const struct timespec pause = {.tv_nsec = POLL_US * 1000L};
-    /* It asks and does not wait: a wait would end by the kernel's clock, which did not sleep when ours did. */
+    /* It asks and does not wait: a wait ends by the kernel's clock, which did not sleep when ours did. */
     for (int i = 0; i < POLLS_MAX && (err = wadi_wait(w, last, WADI_ACKED, 0)) == WADI_ERR_TIMEOUT; i++)
         nanosleep(&pause, NULL);
     if (err != WADI_OK)
