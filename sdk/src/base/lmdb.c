@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -14,11 +15,18 @@
 #include "sdk/src/base/lmdb_check/lmdb_check.h"
 
 #define SPACE_LOW_BYTES (64u * 1024u)
+#define PAGE_HEAD_BYTES (sizeof(size_t) + 8u)
+#if !defined(MADV_POPULATE_READ)
+#define MADV_POPULATE_READ 22 /* Linux 5.14 */
+#endif
 
 struct base_lmdb {
     MDB_env *env;
     MDB_dbi dbs[BASE_LMDB_DBS_MAX];
     size_t map_bytes;
+    size_t page_bytes;    /* the file's */
+    size_t os_page_bytes; /* the machine's, which the mapping is aligned to */
+    bool populates;       /* the kernel knows MADV_POPULATE_READ */
     pthread_mutex_t *working;
     struct base_lmdb *forgotten; /* in a child: the next one */
     volatile bool dead;          /* an assert of LMDB failed: its state cannot be trusted */
@@ -204,6 +212,17 @@ static base_lmdb_err env_open(base_lmdb *self, const base_lmdb_options *opt) {
     return err_map(NULL, rc);
 }
 
+/* A look at a page of our own tells what the kernel knows. */
+static void pages_learn(base_lmdb *self) {
+    MDB_stat pages;
+    (void)mdb_env_stat(self->env, &pages);
+    self->page_bytes = pages.ms_psize;
+    long os_page_bytes = sysconf(_SC_PAGESIZE);
+    self->os_page_bytes = os_page_bytes > 0 ? (size_t)os_page_bytes : self->page_bytes;
+    uint8_t *own = (uint8_t *)self - ((uintptr_t)self & (self->os_page_bytes - 1));
+    self->populates = madvise(own, 1, MADV_POPULATE_READ) == 0;
+}
+
 base_lmdb_err base_lmdb_open(const base_lmdb_options *opt, base_lmdb **ret_env, bool *ret_reserved) {
     if (opt->n_dbs == 0 || opt->n_dbs > BASE_LMDB_DBS_MAX)
         return BASE_LMDB_SYSTEM;
@@ -219,6 +238,7 @@ base_lmdb_err base_lmdb_open(const base_lmdb_options *opt, base_lmdb **ret_env, 
     MDB_envinfo info;
     (void)mdb_env_info(self->env, &info);
     self->map_bytes = info.me_mapsize;
+    pages_learn(self);
     bool reserved = opt->preallocate && reserve_disk(self->env, self->map_bytes);
     if (ret_reserved != NULL)
         *ret_reserved = reserved;
@@ -294,6 +314,41 @@ void base_lmdb_abort(base_lmdb_txn *txn) {
         abandoned = txn;
 }
 
+/* ---- values ------------------------------------------------------------------------------------- */
+
+/* Page by page through the file: what cannot be read is an error here, not a signal there. */
+static base_lmdb_err pages_read(const base_lmdb *env, uint64_t first_page, size_t bytes) {
+    int fd = -1;
+    uint8_t byte;
+    if (mdb_env_get_fd(env->env, &fd) != 0)
+        return BASE_LMDB_SYSTEM;
+    off_t from = (off_t)(first_page * env->page_bytes);
+    for (size_t at = 0; at < bytes; at += env->page_bytes)
+        if (pread(fd, &byte, 1, from + (off_t)at) < 0 && errno != EINTR)
+            return BASE_LMDB_IO;
+    return BASE_LMDB_OK;
+}
+
+/* A large value lies in pages of its own, right behind the first one's head, and nothing has looked at more
+ * of them than that head. A disk that cannot read one of them would be a SIGBUS for whoever does next, so
+ * they are asked for here. */
+static base_lmdb_err value_ready(const base_lmdb *env, const MDB_val *v) {
+    size_t aligned = env->page_bytes < env->os_page_bytes ? env->page_bytes : env->os_page_bytes;
+    uint8_t *from = (uint8_t *)v->mv_data - PAGE_HEAD_BYTES;
+    size_t n = v->mv_size + PAGE_HEAD_BYTES, before = (uintptr_t)from & (env->os_page_bytes - 1);
+    uint64_t first_page = 0;
+    if (((uintptr_t)from & (aligned - 1)) != 0)
+        return BASE_LMDB_OK;
+    if (env->populates) {
+        while (madvise(from - before, n + before, MADV_POPULATE_READ) != 0)
+            if (errno != EINTR)
+                return errno == ENOMEM ? BASE_LMDB_MEMORY : BASE_LMDB_IO;
+        return BASE_LMDB_OK;
+    }
+    memcpy(&first_page, from, sizeof(size_t));
+    return first_page < env->map_bytes / env->page_bytes ? pages_read(env, first_page, n) : BASE_LMDB_OK;
+}
+
 base_lmdb_err base_lmdb_get(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, base_lmdb_val *ret_val,
                             bool *ret_found) {
     base_lmdb *env = txn_env(txn);
@@ -304,11 +359,12 @@ base_lmdb_err base_lmdb_get(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, 
         *ret_found = false;
         return BASE_LMDB_OK;
     }
-    if (rc == 0) {
+    base_lmdb_err err = rc == 0 ? value_ready(env, &v) : err_map(env, rc);
+    if (err == BASE_LMDB_OK) {
         *ret_val = (base_lmdb_val){v.mv_data, v.mv_size};
         *ret_found = true;
     }
-    return err_map(env, rc);
+    return err;
 }
 
 base_lmdb_err base_lmdb_put(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, base_lmdb_val val) {
@@ -380,12 +436,13 @@ base_lmdb_err base_lmdb_cursor_move(base_lmdb_cursor *cursor, base_lmdb_move mov
         *ret_found = false;
         return BASE_LMDB_OK;
     }
-    if (rc == 0) {
+    base_lmdb_err err = rc == 0 ? value_ready(env, &v) : err_map(env, rc);
+    if (err == BASE_LMDB_OK) {
         *key = (base_lmdb_val){k.mv_data, k.mv_size};
         *ret_val = (base_lmdb_val){v.mv_data, v.mv_size};
         *ret_found = true;
     }
-    return err_map(env, rc);
+    return err;
 }
 
 base_lmdb_err base_lmdb_cursor_del(base_lmdb_cursor *cursor) {

@@ -73,7 +73,8 @@ base_lmdb_err base_lmdb_begin(base_lmdb *env, bool write, base_lmdb_txn **ret_tx
 base_lmdb_err base_lmdb_commit(base_lmdb_txn *txn); /* ends the transaction in any case; synced when OK */
 void base_lmdb_abort(base_lmdb_txn *txn);           /* accepts NULL */
 
-/* Absent keys are no error: *ret_found. */
+/* Absent keys are no error: *ret_found. A value that the disk cannot read is one (BASE_LMDB_IO), here and
+ * with cursors: whoever looks at a value that was found meets no signal for that. */
 base_lmdb_err base_lmdb_get(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, base_lmdb_val *ret_val,
                             bool *ret_found);
 base_lmdb_err base_lmdb_put(base_lmdb_txn *txn, unsigned db, base_lmdb_val key, base_lmdb_val val);

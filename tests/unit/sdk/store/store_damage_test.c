@@ -310,6 +310,34 @@ static void test_quarantine_keeps_the_newest_within_its_size(void **state) {
     rig_free(r);
 }
 
+/* The page of the newest event's bytes; its chunk is larger than a page. */
+static off_t newest_page(const rig *r) {
+    uint8_t event[RIG_EVENT_MAX];
+    size_t n = rig_event(r->serial - 1, 1000, WADI_NORMAL, event);
+    image i = file_read(r->path);
+    uint8_t *at = memmem(i.bytes, i.n, event, n);
+    assert_non_null(at);
+    off_t page = (at - i.bytes) / HISTORY_PAGE_BYTES * HISTORY_PAGE_BYTES;
+    image_free(&i);
+    return page;
+}
+
+/* Reading what the file no longer has is a SIGBUS, as reading what the disk cannot read: not here. */
+static void test_unreadable_pages_of_a_value_are_an_error(void **state) {
+    (void)state;
+    rig *r = rig_new(MIB, 1);
+    wdi_store_batch b;
+    bool any = true;
+    const wdi_store_want want = {.now_us = 1, .out = r->out, .cap = sizeof r->out};
+    assert_int_equal(wdi_store_begin(r->store), WADI_OK);
+    for (unsigned n = 0; n < 8; n++)
+        assert_int_equal(rig_put(r, 1000, WADI_NORMAL, NULL), WADI_OK);
+    assert_int_equal(wdi_store_commit(r->store, r->ring_pos), WADI_OK);
+    assert_int_equal(truncate(r->path, newest_page(r)), 0);
+    assert_int_equal(wdi_store_peek(r->store, &want, &b, &any), WADI_ERR_IO);
+    rig_free(r);
+}
+
 static uint64_t file_limit(rlim_t bytes) {
     struct rlimit limit;
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
@@ -380,6 +408,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_no_damage_kills_the_host_or_keeps_the_store_shut),
         cmocka_unit_test(test_lost_numbers_become_tombstones_and_what_follows_changes_its_stream),
         cmocka_unit_test(test_one_meta_page_is_enough),
+        cmocka_unit_test(test_unreadable_pages_of_a_value_are_an_error),
         cmocka_unit_test(test_no_room_for_a_copy_keeps_no_store_shut),
         cmocka_unit_test(test_what_a_killed_process_leaves_is_not_set_aside),
         cmocka_unit_test(test_quarantine_keeps_the_newest_within_its_size),
