@@ -101,8 +101,10 @@ typedef void (*wadi_diag_fn)(void *context, wadi_diag_level level, const char *l
 
 /* Zero means default. Everything is copied by wadi_open. */
 typedef struct wadi_options {
-    size_t struct_size;    /* set by WADI_OPTIONS_INIT */
-    const char *dir;       /* required: the store; made with mode 0700 if missing (its parent must exist) */
+    size_t struct_size; /* set by WADI_OPTIONS_INIT */
+    const char *dir; /* required: the store; made with mode 0700 if missing (its parent must exist). Taken as
+                        it leads when wadi_open is called, whatever becomes of the working directory or of
+                        symlinks */
     const char *endpoint;  /* "https://host[:port][/prefix]"; NULL: record only, never upload. http:// only
                               to loopback */
     const char *ca_file;   /* PEM roots to trust; NULL: the system's */

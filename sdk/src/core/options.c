@@ -1,9 +1,11 @@
 #include "sdk/src/core/options.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "sdk/src/core/lane.h"
 
@@ -72,6 +74,15 @@ static wadi_err strings_copy(wdi_options *options) {
     return WADI_OK;
 }
 
+/* A child, and whoever looks for orphans, goes there again, from wherever the application has gone meanwhile;
+ * and a symlink that was turned leads elsewhere. What cannot be made or found stays as it is: to open the
+ * lane will say why. */
+static void dir_resolve(wadi_options *o, char resolved[PATH_MAX]) {
+    (void)mkdir(o->dir, 0700);
+    if (realpath(o->dir, resolved) != NULL)
+        o->dir = resolved;
+}
+
 wadi_err wdi_options_init(wdi_options *options, const wadi_options *given, const char **ret_why) {
     memset(options, 0, sizeof *options);
     *ret_why = "struct_size";
@@ -84,7 +95,11 @@ wadi_err wdi_options_init(wdi_options *options, const wadi_options *given, const
     *ret_why = options->values.dir == NULL || options->values.dir[0] == '\0'
                    ? "dir"
                    : numbers_resolve(&options->values);
-    return *ret_why != NULL ? WADI_ERR_INVALID : strings_copy(options);
+    if (*ret_why != NULL)
+        return WADI_ERR_INVALID;
+    char resolved[PATH_MAX];
+    dir_resolve(&options->values, resolved);
+    return strings_copy(options);
 }
 
 uint64_t wdi_options_max_age_us(const wadi_options *values) {

@@ -1,6 +1,7 @@
 /* What a child of a fork finds of its parent's, and leaves: memory, descriptors, the directory. */
 #include "tests/crash/store_events.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -87,9 +88,37 @@ static void test_fork_amid_a_childs_first_event_leaves_memory_whole(void **state
     lane_dir_remove(dir);
 }
 
+/* ---- the directory ---------------------------------------------------------------------------------- */
+
+static void test_child_records_where_its_parent_did_wherever_it_went(void **state) {
+    (void)state;
+    char dir[LANE_DIR_BYTES], other[LANE_DIR_BYTES];
+    uint64_t next = 0;
+    int home = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    lane_dir_make(dir);
+    lane_dir_make(other);
+    assert_int_equal(chdir(dir), 0);
+    wadi *w = lane_open("store", 1000);
+    assert_non_null(w);
+    assert_int_equal(chdir(other), 0);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(lane_track(w, 0, 0, NULL) != WADI_OK || wadi_close(w, 1000) != WADI_OK);
+    assert_int_equal(exit_of(child), 0);
+    assert_int_not_equal(access("store", F_OK), 0);
+    assert_int_equal(wadi_close(w, 1000), WADI_OK);
+    assert_int_equal(chdir(dir), 0);
+    assert_int_equal(lane_settle_number("store", 1, lane_visit_in_order, &next), 1);
+    assert_int_equal(fchdir(home), 0);
+    close(home);
+    lane_dir_remove(dir);
+    lane_dir_remove(other);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fork_amid_a_childs_first_event_leaves_memory_whole),
+        cmocka_unit_test(test_child_records_where_its_parent_did_wherever_it_went),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
