@@ -154,8 +154,9 @@ typedef struct wadi_options {
  * taken, with all that it owes, before a new one is made; lanes are never deleted. A handle with an endpoint
  * also delivers what lanes owe that nobody holds: it looks for them when it opens, and later when it is awake
  * for another reason, at most once a minute, or once a second for wadi_flush; offline it tries again after
- * one minute to sixteen. Blocks for the disk, never for the network. WADI_ERR_BUSY: lanes_max lanes are held.
- * A store that is full of what no collector has had yet opens: until some is delivered, wadi_track,
+ * one minute to sixteen. Of what it delivers so it drops nothing: disk_bytes_max and max_age_s are for the
+ * lane that a handle records in. Blocks for the disk, never for the network. WADI_ERR_BUSY: lanes_max lanes
+ * are held. A store that is full of what no collector has had yet opens: until some is delivered, wadi_track,
  * wadi_identify and wadi_set_context answer WADI_ERR_FULL. On success the caller owns *ret_w and ends it with
  * wadi_close. */
 WADI_API WADI_NODISCARD wadi_err wadi_open(const wadi_options *opt, wadi **ret_w);

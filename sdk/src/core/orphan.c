@@ -117,13 +117,20 @@ static wadi_err ring_empty(wdi_orphan *o, const wdi_orphan_host *host) {
     return wdi_begin_run(o->store, &o->ring, start, (uint32_t)(o->ring.mask + 1), &run, &started);
 }
 
-/* A store without room delivers first what it has. */
+/* The file's own size is the limit that its process gave it, where that could be reserved. */
+static uint64_t lane_bytes_max(const wdi_orphan *o, uint64_t otherwise) {
+    wdi_orphan_mark mark;
+    return mark_take(&o->lane, &mark) && mark.bytes > otherwise ? mark.bytes : otherwise;
+}
+
+/* Only delivered: what may be dropped, of age or for room, its own process knows. A store without room
+ * delivers first what it has. */
 static wadi_err lane_load(wdi_orphan *o, const wdi_orphan_host *host) {
     const wadi_options *opt = host->options;
     wdi_store_options store = {.path = o->lane.store_path,
                                .quarantine_dir = o->lane.quarantine_dir,
-                               .disk_bytes_max = opt->disk_bytes_max,
-                               .max_age_us = wdi_options_max_age_us(opt),
+                               .disk_bytes_max = lane_bytes_max(o, opt->disk_bytes_max),
+                               .keep_all = true,
                                .diag = host->diag,
                                .working = host->working};
     memcpy(store.installation, host->installation, sizeof store.installation);
@@ -138,22 +145,11 @@ static wadi_err lane_load(wdi_orphan *o, const wdi_orphan_host *host) {
     return o->partial ? WADI_OK : err;
 }
 
-/* What its process would have dropped by now. */
-static wadi_err lane_age(wdi_orphan *o) {
-    bool more = !o->partial; /* else its last run may be another boot's */
-    wadi_err err = WADI_OK;
-    while (err == WADI_OK && more)
-        err = wdi_store_age_step(o->store, base_boot_us(), &more);
-    return err;
-}
-
 /* Holds the lane, if it owes something. */
 static wadi_err lane_hold(wdi_orphan *o, const wdi_orphan_host *host) {
     o->opening = true;
     pthread_mutex_unlock(host->working);
     wadi_err err = lane_load(o, host);
-    if (err == WADI_OK)
-        err = lane_age(o);
     pthread_mutex_lock(host->working);
     o->opening = false;
     if (err != WADI_OK)

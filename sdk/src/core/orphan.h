@@ -8,6 +8,9 @@
  * while its ring is recovered, and its store is uploaded over a connection of its own; then it is let go.
  * Offline it is let go too, for whoever comes back to it, and there is a time for the next attempt.
  *
+ * Nothing of another lane is dropped, neither of age nor for room: the limits are its own process's,
+ * whichever takes it next.
+ *
  * Takes memory, of which nothing is left afterwards. Threads: all calls from the background thread. */
 #ifndef WDI_CORE_ORPHAN_H
 #define WDI_CORE_ORPHAN_H

@@ -75,6 +75,7 @@ struct wdi_store {
     uint32_t quota_percent; /* acting stops below */
     uint32_t commits_well;  /* while quota_percent is lowered */
     bool quota_acting;
+    bool keep_all;
     bool scattered;                      /* no pages in a row are free: tombstones are not joined */
     uint64_t quota_from[WDI_PRIORITIES]; /* older events of the priority are gone, or were sent */
     wadi_err failed;                     /* damage met: nothing is read or written any more */

@@ -104,7 +104,7 @@ wadi_err wdi_store_quota_step(wdi_store *s, bool *ret_more) {
     if ((err == WADI_OK && *ret_more) || (err != WADI_OK && err != WADI_ERR_DISK_FULL))
         return err;
     *ret_more = false;
-    if (tombstones_crowd(s))
+    if (s->keep_all || tombstones_crowd(s))
         return WADI_OK;
     for (size_t i = 0; i < sizeof order / sizeof order[0] && !*ret_more; i++) {
         if (s->state.live[order[i]] == 0)

@@ -46,6 +46,7 @@ static wdi_store *store_alloc(const wdi_store_options *opt) {
     memcpy(s->installation, opt->installation, sizeof s->installation);
     s->move_wait_us = opt->move_wait_us != 0 ? opt->move_wait_us : WDI_MOVE_WAIT_US_DEFAULT;
     s->max_age_us = opt->max_age_us;
+    s->keep_all = opt->keep_all;
     s->diag = opt->diag;
     s->quota_percent = WDI_QUOTA_PERCENT_STOP;
     if (s->builder.table != NULL && s->builder.payload != NULL && s->scratch != NULL)
@@ -160,7 +161,7 @@ static wadi_err store_open_file(wdi_store *s, const wdi_store_options *opt) {
                                     .dbs = &events_db,
                                     .n_dbs = 1,
                                     .working = opt->working,
-                                    .preallocate = true};
+                                    .preallocate = !opt->keep_all};
     bool fresh = false;
     wadi_err err = env_open(s, &lmdb);
     if (err == WADI_OK)

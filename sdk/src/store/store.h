@@ -51,11 +51,12 @@ typedef struct wdi_store_options {
     const char *quarantine_dir; /* where a damaged file is set aside: as many bytes as disk_bytes_max, the
                                    oldest go first */
     uint8_t installation[WIRE_ID_BYTES];
-    uint64_t disk_bytes_max;          /* the map, and what is preallocated */
-    uint64_t move_wait_us;            /* 0: WDI_MOVE_WAIT_US_DEFAULT */
-    uint64_t max_age_us;              /* 0: events never become too old */
-    const wdi_diag *diag;             /* borrowed for the store's life; may be NULL */
-    pthread_mutex_t *working;         /* as in base_lmdb_options */
+    uint64_t disk_bytes_max;  /* the map, and what is preallocated */
+    uint64_t move_wait_us;    /* 0: WDI_MOVE_WAIT_US_DEFAULT */
+    uint64_t max_age_us;      /* 0: events never become too old */
+    bool keep_all;            /* the limits are not its owner's: nothing is dropped for them, nor reserved */
+    const wdi_diag *diag;     /* borrowed for the store's life; may be NULL */
+    pthread_mutex_t *working; /* as in base_lmdb_options */
     const wdi_store_numbers *numbers; /* as it last said, for a damaged file; NULL: not known */
 } wdi_store_options;
 

@@ -487,6 +487,65 @@ static void test_fork_amid_a_delivery_leaves_it_to_the_parent(void **state) {
     lane_dir_remove(dir);
 }
 
+/* Records more than a store of 1 MiB may keep, has it on disk, and is killed. */
+static void rich_sibling_dies(const char *dir, unsigned events) {
+    static uint8_t large[20000];
+    const struct timespec pause = {.tv_nsec = 1000000};
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        wadi_options opt = WADI_OPTIONS_INIT;
+        const wadi_prop prop = WADI_BIN("large", large, sizeof large);
+        const wadi_event event = {.struct_size = sizeof event, .name = "e", .props = &prop, .n_props = 1};
+        wadi_ticket ticket = 0;
+        wadi *w = NULL;
+        opt.dir = dir;
+        opt.flush_ms = 10;
+        opt.disk_bytes_max = 16 << 20;
+        if (wadi_open(&opt, &w) != WADI_OK)
+            _exit(1);
+        for (unsigned i = 0; i < events; i++)
+            while (wadi_track_ex(w, &event, &ticket) == WADI_ERR_FULL)
+                nanosleep(&pause, NULL);
+        if (wadi_wait(w, ticket, WADI_DISK, 20000) != WADI_OK)
+            _exit(1);
+        kill(getpid(), SIGKILL);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+}
+
+static void test_others_lanes_are_spared_the_adopters_limits(void **state) {
+    (void)state;
+    const struct timespec pause = {.tv_sec = 2, .tv_nsec = 500000000};
+    char dir[LANE_DIR_BYTES], path[LANE_DIR_BYTES + 32];
+    wadi_stats stats = WADI_STATS_INIT;
+    wdi_store *store = NULL;
+    wadi_options opt = WADI_OPTIONS_INIT;
+    wadi *w = NULL;
+    scene_begin(dir);
+    wadi *holder = lane_open(dir, 1000);
+    rich_sibling_dies(dir, 200);
+    assert_int_equal(wadi_close(holder, 1000), WADI_OK);
+    nanosleep(&pause, NULL); /* beyond max_age_s */
+    opt.dir = dir;
+    opt.endpoint = "http://127.0.0.1:1";
+    opt.disk_bytes_max = 1 << 20;
+    opt.max_age_s = 1;
+    assert_int_equal(wadi_open(&opt, &w), WADI_OK);
+    events_wait(200);
+    assert_int_equal(wadi_close(w, 1000), WADI_OK);
+    snprintf(path, sizeof path, "%s/lanes/1/store.mdb", dir);
+    const wdi_store_options its = {.path = path, .quarantine_dir = dir, .disk_bytes_max = 16 << 20};
+    assert_int_equal(wdi_store_open(&its, &store), WADI_OK);
+    wdi_store_stats(store, &stats);
+    wdi_store_close(store);
+    assert_int_equal(stats.acked, 200);
+    for (size_t i = 0; i < WADI_DROP_COUNT; i++)
+        assert_int_equal(stats.dropped[i], 0);
+    lane_dir_remove(dir);
+}
+
 /* In the directory that took the first one's place: lanes 0 and 1, both held, with events in lane 1. */
 static pid_t newcomer_begin(const char *dir) {
     int ready[2];
@@ -549,6 +608,7 @@ int main(void) {
         cmocka_unit_test(test_close_amid_a_delivery_leaves_the_lane_as_it_was),
         cmocka_unit_test(test_orphan_of_an_earlier_boot_is_delivered),
         cmocka_unit_test(test_fork_amid_a_delivery_leaves_it_to_the_parent),
+        cmocka_unit_test(test_others_lanes_are_spared_the_adopters_limits),
         cmocka_unit_test(test_lanes_of_a_directory_that_was_moved_away_are_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
