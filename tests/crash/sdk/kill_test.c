@@ -30,9 +30,11 @@ static bool life(const device_plan *plan, sim_random *chance) {
     pid_t pid = fork();
     if (pid == 0)
         device_main(plan);
+    if (pid < 0)
+        return false;
     scene_moment_await(recording, moment_us);
     kill(pid, SIGKILL);
-    if (pid < 0 || waitpid(pid, &status, 0) != pid)
+    if (waitpid(pid, &status, 0) != pid)
         return false;
     bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
     if (!killed && !(WIFEXITED(status) && WEXITSTATUS(status) == 0))

@@ -27,6 +27,8 @@
 #include "tests/sim/sim_random.h"
 
 #define CUTS 30u
+#define CUTS_MORE_MAX 100u
+#define CUTS_MAX (SCENE_ROUNDS_MAX - CUTS_MORE_MAX)
 #define MOMENT_US_MAX 40000u
 #define RECORDING_PERCENT 70u /* else also while it opens */
 #define LIVES_ON_US_MAX 6000u
@@ -49,10 +51,11 @@ static bool disk_mount(disk *d) {
     return d->mounted = workplace_run(mount_it);
 }
 
-static void disk_unmount(disk *d) {
+static bool disk_unmount(disk *d) {
     const char *const unmount_it[] = {"umount", d->at, NULL};
     if (d->mounted && workplace_run(unmount_it))
         d->mounted = false;
+    return !d->mounted;
 }
 
 /* In a name space that ends with us: nobody else holds the file system over a cut. */
@@ -87,7 +90,7 @@ static void sleep_us(uint32_t us) {
 }
 
 /* One life and its cut. The power goes first: the device may live on for a moment, in which it is promised
- * nothing that is not so. */
+ * nothing that is not so. False: the test itself failed. */
 static bool life(disk *d, const device_plan *plan, sim_random *chance) {
     bool recording = sim_chance(chance, RECORDING_PERCENT);
     uint32_t moment_us = sim_below(chance, MOMENT_US_MAX);
@@ -98,25 +101,31 @@ static bool life(disk *d, const device_plan *plan, sim_random *chance) {
     pid_t pid = fork();
     if (pid == 0)
         device_main(plan);
+    if (pid < 0)
+        return false;
     scene_moment_await(recording, moment_us);
     bool cut = disk_cut(d);
     if (sim_chance(chance, 50))
         sleep_us(sim_below(chance, LIVES_ON_US_MAX));
     kill(pid, SIGKILL);
-    if (!cut || pid < 0 || waitpid(pid, &status, 0) != pid)
+    if (waitpid(pid, &status, 0) != pid || !cut)
         return false;
     scene_power_cut();
-    disk_unmount(d);
-    return disk_mount(d) && scene_now->wrong[0] == '\0';
+    return disk_unmount(d) && disk_mount(d);
 }
 
+/* What it finds is in the scene. False: the test itself failed. */
 static bool audit(const device_plan *plan) {
     int status = 0;
     fflush(stdout);
     pid_t pid = fork(); /* with the threads that it needs, and without what they leave */
     if (pid == 0)
         _exit(device_audit(plan) ? 0 : 1);
-    return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+    if (pid < 0 || waitpid(pid, &status, 0) != pid)
+        return false;
+    if (status != 0)
+        scene_wrong("the audit ended with status %x", (unsigned)status); /* unless it said more itself */
+    return true;
 }
 
 static bool sync_forget(io_call *call) {
@@ -124,27 +133,42 @@ static bool sync_forget(io_call *call) {
     return call->kind != IO_SYNC;
 }
 
-static bool cuts_run(disk *d, uint32_t cuts, uint64_t seed) {
+static uint64_t promised(void) {
+    uint64_t sum = 0;
+    for (uint32_t r = 0; r < scene_now->n_rounds; r++)
+        sum += scene_now->rounds[r].told;
+    return sum;
+}
+
+typedef enum outcome { CUTS_GOOD, CUTS_WRONG, CUTS_FAILED } outcome; /* failed: the test itself */
+
+/* More than `cuts`, as long as nothing was promised: then there is nothing to find. */
+static outcome cuts_run(disk *d, uint32_t cuts, uint64_t seed) {
+    static const char *const names[] = {"good", "WRONG: ", "FAILED "};
+    const device_plan plan = {
+        .dir = d->store, .disk_bytes_max = 1 << 20, .events_max = ROUND_EVENTS_MAX, .stays = true};
     sim_random chance = {seed};
-    bool good = scene_init(seed);
-    for (uint32_t i = 0; good && i < cuts; i++) {
-        const device_plan plan = {
-            .dir = d->store, .disk_bytes_max = 1 << 20, .events_max = ROUND_EVENTS_MAX, .stays = true};
-        good = life(d, &plan, &chance);
-        if (good && (i % 4 == 3 || i + 1 == cuts))
-            good = audit(&plan);
+    bool runs = scene_init(seed);
+    uint32_t i = 0;
+    if (!runs)
+        return CUTS_FAILED;
+    for (; runs && scene_now->wrong[0] == '\0' && (i < cuts || (promised() == 0 && i < cuts + CUTS_MORE_MAX));
+         i++) {
+        runs = life(d, &plan, &chance);
+        if (runs && (i % 4 == 3 || i + 1 >= cuts))
+            runs = audit(&plan);
     }
-    uint64_t returned = 0, told = 0;
-    for (uint32_t r = 0; r < scene_now->n_rounds; r++) {
+    outcome what = !runs || promised() == 0 ? CUTS_FAILED : CUTS_GOOD;
+    if (what == CUTS_GOOD && scene_now->wrong[0] != '\0')
+        what = CUTS_WRONG;
+    uint64_t returned = 0;
+    for (uint32_t r = 0; r < scene_now->n_rounds; r++)
         returned += scene_now->rounds[r].returned;
-        told += scene_now->rounds[r].told;
-    }
-    good &= told > 0;
     printf("sdk_power_test: %s, %u cuts, %llu events recorded, %llu promised, %llu came, seed %llu: %s%s\n",
-           d->kind, cuts, (unsigned long long)returned, (unsigned long long)told,
-           (unsigned long long)scene_now->next_seq - 1, (unsigned long long)seed,
-           good ? "good" : "WRONG: ", scene_now->wrong);
-    return good;
+           d->kind, i, (unsigned long long)returned, (unsigned long long)promised(),
+           (unsigned long long)scene_now->next_seq - 1, (unsigned long long)seed, names[what],
+           scene_now->wrong);
+    return what;
 }
 
 int main(int argc, char **argv) {
@@ -157,10 +181,11 @@ int main(int argc, char **argv) {
     bool broken = argc > 4;
     if (disk_make(&d, argc > 3 ? argv[3] : "xfs")) {
         io_before = broken ? sync_forget : NULL;
-        result = cuts_run(&d, cuts < SCENE_ROUNDS_MAX ? cuts : SCENE_ROUNDS_MAX - 1, seed) == broken;
+        cuts = cuts < CUTS_MAX ? cuts : CUTS_MAX;
+        result = cuts_run(&d, cuts, seed) != (broken ? CUTS_WRONG : CUTS_GOOD);
     } else
         printf("skipped: no file system of our own can be mounted here\n");
-    disk_unmount(&d);
+    (void)disk_unmount(&d);
     workplace_remove(d.work);
     return result;
 }
