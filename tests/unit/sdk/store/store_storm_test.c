@@ -338,6 +338,7 @@ typedef struct lives {
 } lives;
 
 static void life_of_random_length(const char *dir, lives *shared, uint64_t wait_us) {
+    const uint64_t opened = shared->opened;
     int status = 0;
     (void)fflush(NULL);
     pid_t pid = fork();
@@ -357,7 +358,6 @@ static void life_of_random_length(const char *dir, lives *shared, uint64_t wait_
                 _exit(3);
         }
     }
-    const uint64_t opened = shared->opened;
     const struct timespec pause = {.tv_nsec = (long)wait_us * 1000}, slice = {.tv_nsec = 100000};
     while (*(volatile uint64_t *)&shared->opened == opened && waitpid(pid, &status, WNOHANG) == 0)
         nanosleep(&slice, NULL);
