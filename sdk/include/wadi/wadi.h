@@ -127,7 +127,8 @@ typedef struct wadi_options {
     void *diag_context;
     wadi_diag_level diag_level; /* least important level to report; default WADI_DIAG_ERROR (0) */
     uint32_t reserved;          /* 0: an older header has padding here */
-    uint32_t lanes_max; /* default 16, 1 … 256: handles that may hold lanes of this directory at a time */
+    uint32_t lanes_max; /* default 16, 1 … 256: handles that may hold lanes of this directory at a time,
+                           besides lanes of dead processes that another one is delivering */
     /* NULL: the installation id is random, and copies of the directory share it. "machine-id": it is made
        from /etc/machine-id and what the directory has at random, so that machines started from one image,
        whose machine ids differ, are installations of their own. It never reveals the machine's id. With

@@ -12,6 +12,7 @@
 
 #define ROOT_LOCK_PAUSE_US 2000u
 #define ROOT_LOCK_TRIES_MAX 5000u /* ten seconds */
+#define ADOPTED "adopted"
 #define BUSY_PAUSE_US 20000u
 #define BUSY_TRIES_MAX 3
 #define MOVED_TRIES_MAX 10
@@ -105,14 +106,33 @@ static wadi_err lane_take(wdi_lane *lane, int lanes_fd, uint32_t number, bool ma
     return err;
 }
 
-/* An orphan before a new one. */
+/* Of a lane that is held: only to be delivered. Whoever asks holds the lock for a moment himself. */
+static bool lane_is_adopted(int lanes_fd, uint32_t number) {
+    char name[16];
+    wdi_lock probe = WDI_LOCK_NONE;
+    snprintf(name, sizeof name, "%u", number);
+    int dir_fd = openat(lanes_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir_fd < 0)
+        return false;
+    bool adopted =
+        faccessat(dir_fd, ADOPTED, F_OK, 0) == 0 && wdi_lock_take(&probe, dir_fd, ADOPTED) == WADI_ERR_BUSY;
+    if (!adopted)
+        wdi_lock_release(&probe);
+    close(dir_fd);
+    return adopted;
+}
+
+/* An orphan before a new one. For each that is held only to be delivered there is one more number: a process
+ * that comes back finds a lane, though a sibling is at work on its own. */
 static wadi_err lane_choose(wdi_lane *lane, int lanes_fd, uint32_t lanes_max) {
     bool taken = false;
     for (int make = 0; make <= 1; make++) {
-        for (uint32_t i = 0; i < lanes_max; i++) {
+        uint32_t end = lanes_max;
+        for (uint32_t i = 0; i < end && i < WDI_LANES_MAX; i++) {
             wadi_err err = lane_take(lane, lanes_fd, i, make != 0, &taken);
             if (taken || (err != WADI_OK && err != WADI_ERR_BUSY))
                 return err;
+            end += err == WADI_ERR_BUSY && lane_is_adopted(lanes_fd, i);
         }
     }
     return WADI_ERR_BUSY;
@@ -197,8 +217,11 @@ wdi_lane_found wdi_lane_adopt(wdi_lane *lane, const wdi_lane *own, const char *d
     dir_close(&lanes_fd);
     if (!taken)
         return err == WADI_OK ? WDI_LANE_ABSENT : WDI_LANE_HELD;
-    if (paths_set(lane, dir) && path_leads_here(lane, dir))
+    if (paths_set(lane, dir) && path_leads_here(lane, dir)) {
+        /* Where that fails, on a full disk for one, the lane counts as held. */
+        (void)!wdi_lock_take(&lane->adopted, lane->dir_fd, ADOPTED);
         return WDI_LANE_TAKEN;
+    }
     wdi_lane_close(lane);
     return WDI_LANE_HELD;
 }
@@ -219,5 +242,6 @@ bool wdi_lane_gone(const wdi_lane *lane) {
 
 void wdi_lane_close(wdi_lane *lane) {
     dir_close(&lane->dir_fd);
+    wdi_lock_release(&lane->adopted);
     wdi_lock_release(&lane->lock);
 }

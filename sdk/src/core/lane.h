@@ -4,6 +4,7 @@
  *     <dir>/installation          the id that all lanes share (installation.h)
  *     <dir>/lanes/<n>/lock        whoever holds it owns what is beside it
  *     <dir>/lanes/<n>/ring, store.mdb
+ *     <dir>/lanes/<n>/adopted     held besides, by who only delivers what the lane owes
  *     <dir>/lanes/<n>/settled     a mark of orphan.c, of no weight
  *     <dir>/quarantine/           damaged files, set aside
  *
@@ -24,16 +25,18 @@
 
 typedef struct wdi_lane {
     wdi_lock lock;
+    wdi_lock adopted;
     int dir_fd; /* of the lane's directory */
     uint32_t number;
     char store_path[WDI_LANE_PATH_BYTES_MAX];
     char quarantine_dir[WDI_LANE_PATH_BYTES_MAX];
 } wdi_lane;
-#define WDI_LANE_NONE ((wdi_lane){.lock = {-1, NULL}, .dir_fd = -1})
+#define WDI_LANE_NONE ((wdi_lane){.lock = {-1, NULL}, .adopted = {-1, NULL}, .dir_fd = -1})
 
 /* Makes what is missing, takes the first orphan among lanes 0 … lanes_max - 1 or makes one. *lane needs no
- * initialisation, must stay where it is until closed, and on failure needs no close. WADI_ERR_BUSY: all of
- * them are held, by this process or others. WADI_ERR_IO: `dir` kept being moved away. */
+ * initialisation, must stay where it is until closed, and on failure needs no close. Lanes that are held only
+ * to be delivered do not count against lanes_max: their numbers are passed over. WADI_ERR_BUSY: all of them
+ * are held, by this process or others. WADI_ERR_IO: `dir` kept being moved away. */
 WADI_NODISCARD wadi_err wdi_lane_open(wdi_lane *lane, const char *dir, uint32_t lanes_max);
 /* The store's open file is the one in the lane's locked directory. False, where its path led to another one
  * since: nothing may be written there, for another process may hold that. */

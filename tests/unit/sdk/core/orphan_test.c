@@ -487,6 +487,42 @@ static void test_fork_amid_a_delivery_leaves_it_to_the_parent(void **state) {
     lane_dir_remove(dir);
 }
 
+static wadi_err open_limited(const char *dir, uint32_t lanes_max, wadi **ret_w) {
+    wadi_options opt = WADI_OPTIONS_INIT;
+    opt.dir = dir;
+    opt.disk_bytes_max = 1 << 20;
+    opt.ring_bytes = 64 << 10;
+    opt.lanes_max = lanes_max;
+    return wadi_open(&opt, ret_w);
+}
+
+/* The process whose lane that was starts again, meanwhile. */
+static void test_lane_amid_its_delivery_takes_no_place(void **state) {
+    (void)state;
+    const struct timespec pause = {.tv_nsec = 5000000};
+    char dir[LANE_DIR_BYTES];
+    wadi *w[2] = {NULL}, *none = NULL;
+    scene_begin(dir);
+    siblings_die(dir, 1, 25);
+    region.silent = true;
+    w[0] = uploader_open(dir);
+    while (region.opens < 2)
+        nanosleep(&pause, NULL);
+    assert_int_equal(open_limited(dir, 2, &w[1]), WADI_OK);
+    assert_int_equal(open_limited(dir, 2, &none), WADI_ERR_BUSY);
+    assert_int_equal(lane_stats(w[1]).assigned, 0); /* a lane of its own, not the one that is delivered */
+    assert_int_equal(wadi_close(w[1], 1000), WADI_OK);
+    assert_int_equal(wadi_close(w[0], 100), WADI_OK);
+    lane_owes(dir, 1, 25);
+    assert_int_equal(open_limited(dir, 2, &w[0]), WADI_OK);
+    assert_int_equal(open_limited(dir, 2, &w[1]), WADI_OK);
+    assert_int_equal(open_limited(dir, 2, &none), WADI_ERR_BUSY);
+    assert_int_equal(lane_stats(w[1]).pending, 25); /* which nobody delivers any more */
+    assert_int_equal(wadi_close(w[1], 1000), WADI_OK);
+    assert_int_equal(wadi_close(w[0], 1000), WADI_OK);
+    lane_dir_remove(dir);
+}
+
 /* Records more than a store of 1 MiB may keep, has it on disk, and is killed. */
 static void rich_sibling_dies(const char *dir, unsigned events) {
     static uint8_t large[20000];
@@ -608,6 +644,7 @@ int main(void) {
         cmocka_unit_test(test_close_amid_a_delivery_leaves_the_lane_as_it_was),
         cmocka_unit_test(test_orphan_of_an_earlier_boot_is_delivered),
         cmocka_unit_test(test_fork_amid_a_delivery_leaves_it_to_the_parent),
+        cmocka_unit_test(test_lane_amid_its_delivery_takes_no_place),
         cmocka_unit_test(test_others_lanes_are_spared_the_adopters_limits),
         cmocka_unit_test(test_lanes_of_a_directory_that_was_moved_away_are_left_alone),
     };
