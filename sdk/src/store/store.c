@@ -121,27 +121,32 @@ static wadi_err store_make(const wdi_store_options *opt) {
     return err;
 }
 
-static wadi_err pages_check(int fd, char why[WHY_BYTES]) {
+/* *ret_block: WADI_ERR_IO, but the meta pages could be read: it is a block that failed, and not the disk. */
+static wadi_err pages_check(int fd, char why[WHY_BYTES], bool *ret_block) {
     lmdb_check_report report;
     lmdb_check_result result = lmdb_check(fd, NULL, &report);
+    *ret_block = report.reason == LMDB_CHECK_READ_FAULT && report.page_bytes != 0;
     if (result == LMDB_CHECK_GOOD || result == LMDB_CHECK_EMPTY)
         return WADI_OK;
-    if (result == LMDB_CHECK_FAILED)
+    if (result == LMDB_CHECK_FAILED && !*ret_block)
         return report.reason == LMDB_CHECK_MEMORY_FAULT ? WADI_ERR_NO_MEMORY : WADI_ERR_IO;
     snprintf(why, WHY_BYTES, "page %" PRIu64 ": %s", report.page, lmdb_check_text(report.reason));
-    return WADI_ERR_CORRUPT;
+    return *ret_block ? WADI_ERR_IO : WADI_ERR_CORRUPT;
 }
 
 /* There is a file, and LMDB may map it. Looked at in every open, after a clean close too: a walk over the
  * pages costs less than the look at every chunk that follows, and a disk may spoil what lies still. */
 static wadi_err file_ready(const wdi_store_options *opt, char why[WHY_BYTES]) {
     struct stat st;
+    bool block = false;
     int fd = open(opt->path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT ? store_make(opt) : WADI_OK; /* of another fault LMDB will tell */
     bool empty = fstat(fd, &st) == 0 && st.st_size == 0;
-    wadi_err err = empty ? WADI_OK : pages_check(fd, why);
+    wadi_err err = empty ? WADI_OK : pages_check(fd, why, &block);
     close(fd);
+    if (block)
+        return WADI_ERR_CORRUPT; /* it will not get better by waiting */
     return empty ? store_make(opt) : err;
 }
 
@@ -155,7 +160,7 @@ static wadi_err state_load(wdi_store *s, bool *ret_fresh) {
     return err;
 }
 
-static wadi_err store_open_file(wdi_store *s, const wdi_store_options *opt) {
+static wadi_err store_open_file(wdi_store *s, const wdi_store_options *opt, char why[WHY_BYTES]) {
     const base_lmdb_options lmdb = {.path = opt->path,
                                     .map_bytes = (size_t)opt->disk_bytes_max,
                                     .dbs = &events_db,
@@ -165,7 +170,14 @@ static wadi_err store_open_file(wdi_store *s, const wdi_store_options *opt) {
     bool fresh = false;
     wadi_err err = env_open(s, &lmdb);
     if (err == WADI_OK)
-        err = wdi_store_file(s, &s->file) ? state_load(s, &fresh) : WADI_ERR_IO;
+        err = wdi_store_file(s, &s->file) ? WADI_OK : WADI_ERR_IO;
+    if (err != WADI_OK)
+        return err;
+    err = state_load(s, &fresh);
+    if (err == WADI_ERR_IO) {
+        snprintf(why, WHY_BYTES, "a record cannot be read");
+        return WADI_ERR_CORRUPT; /* as a page of the trees */
+    }
     if (err != WADI_OK)
         return err;
     return fresh ? store_begin_fresh(s, wdi_quarantine_count(opt->quarantine_dir)) : WADI_OK;
@@ -179,12 +191,13 @@ static bool is_own_file(const wdi_store *s, const struct stat *st) {
 static wadi_err env_open_again(wdi_store *s) {
     const base_lmdb_options lmdb = s->lmdb;
     char why[WHY_BYTES];
+    bool block = false;
     struct stat now;
     base_lmdb_close(s->env);
     s->env = NULL;
     int fd = open(lmdb.path, O_RDONLY | O_CLOEXEC);
     bool same = fd >= 0 && fstat(fd, &now) == 0 && is_own_file(s, &now);
-    wadi_err err = same ? pages_check(fd, why) : WADI_ERR_IO;
+    wadi_err err = same ? pages_check(fd, why, &block) : WADI_ERR_IO;
     if (fd >= 0)
         close(fd);
     if (err == WADI_OK)
@@ -278,7 +291,7 @@ static wadi_err store_try(const wdi_store_options *opt, char why[WHY_BYTES], wdi
     wdi_store *s = store_alloc(opt);
     if (s == NULL)
         return WADI_ERR_NO_MEMORY;
-    err = store_open_file(s, opt);
+    err = store_open_file(s, opt, why);
     if (err == WADI_OK)
         *ret_store = s;
     else

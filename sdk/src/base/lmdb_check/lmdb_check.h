@@ -118,7 +118,8 @@ typedef struct lmdb_check_sweep {
 /* Shows every entry of the database (name NULL: the unnamed one) on pages that hold together in themselves:
  * first those that can be reached, in order, then those on leaf pages that nothing leads to, whatever
  * database they belonged to. The caller judges each by its own checksum. A value beyond value_max is passed
- * over. FAILED: reading or memory; FOREIGN: of another machine; else GOOD. */
+ * over, and so is a page that cannot be read, unless there are many of them. FAILED: reading or memory;
+ * FOREIGN: of another machine; else GOOD. */
 lmdb_check_result lmdb_check_salvage(int fd, const lmdb_check_limits *limits, const char *name,
                                      size_t value_max, lmdb_check_visit visit, void *context,
                                      lmdb_check_sweep *ret_sweep);

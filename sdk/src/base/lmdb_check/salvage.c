@@ -106,7 +106,7 @@ static lmdb_check_reason stray_show(salvage *s, const page_node *node, uint64_t 
         return reason;
     if (node->flags == NODE_LARGE) {
         reason = walk_run_check(&s->walk, node, &run);
-        if (lmdb_check_result_of(reason) == LMDB_CHECK_FAILED)
+        if (!lmdb_walk_passes(&s->walk, reason))
             return reason;
         if (reason != LMDB_CHECK_NONE_FAULT || !run_is_free(&s->walk, node->page, run)) {
             s->sweep.entries_bad++;
@@ -116,25 +116,33 @@ static lmdb_check_reason stray_show(salvage *s, const page_node *node, uint64_t 
     return node_show(s, node, page, false);
 }
 
-static lmdb_check_reason strays_show(salvage *s) {
+static lmdb_check_reason page_show(salvage *s, uint64_t page) {
     const lmdb_file *file = s->walk.file;
-    lmdb_check_reason reason = LMDB_CHECK_NONE_FAULT;
-    for (uint64_t page = 2; reason == LMDB_CHECK_NONE_FAULT && page <= file->last_page; page++) {
-        page_view view;
+    page_view view;
+    lmdb_check_reason reason = lmdb_file_read(file, page * file->page_bytes, s->page, file->page_bytes);
+    if (reason != LMDB_CHECK_NONE_FAULT)
+        return reason;
+    if (page_view_open(s->page, file->page_bytes, file->word_bytes, page, &view) != LMDB_CHECK_NONE_FAULT ||
+        !view.leaf)
+        return LMDB_CHECK_NONE_FAULT;
+    for (uint32_t i = 0; i < view.count; i++) {
+        const page_node node = page_node_get(&view, i);
+        reason = stray_show(s, &node, page);
+        if (!lmdb_walk_passes(&s->walk, reason))
+            return reason;
+    }
+    return LMDB_CHECK_NONE_FAULT;
+}
+
+static lmdb_check_reason strays_show(salvage *s) {
+    for (uint64_t page = 2; page <= s->walk.file->last_page; page++) {
         if (lmdb_walk_taken(&s->walk, page))
             continue;
-        reason = lmdb_file_read(file, page * file->page_bytes, s->page, file->page_bytes);
-        if (reason != LMDB_CHECK_NONE_FAULT ||
-            page_view_open(s->page, file->page_bytes, file->word_bytes, page, &view) !=
-                LMDB_CHECK_NONE_FAULT ||
-            !view.leaf)
-            continue;
-        for (uint32_t i = 0; reason == LMDB_CHECK_NONE_FAULT && i < view.count; i++) {
-            const page_node node = page_node_get(&view, i);
-            reason = stray_show(s, &node, page);
-        }
+        lmdb_check_reason reason = page_show(s, page);
+        if (!lmdb_walk_passes(&s->walk, reason))
+            return reason;
     }
-    return reason;
+    return LMDB_CHECK_NONE_FAULT;
 }
 
 static lmdb_check_result sweep_make(int fd, const lmdb_check_limits *limits, salvage *s, bool strays) {

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#define UNREADABLE_MAX 64u /* pages: some blocks of a disk, and not the disk */
+
 lmdb_check_reason lmdb_walk_init(walk *w, const lmdb_file *file, bool tolerant) {
     *w = (walk){.file = file, .tolerant = tolerant};
     w->taken = calloc(file->last_page / 8 + 1, 1);
@@ -185,9 +187,12 @@ static lmdb_check_reason record_check(const db_record *db, tree_kind kind) {
     return LMDB_CHECK_NONE_FAULT;
 }
 
-/* What a damaged file may go on after. */
-static bool passable(const walk *w, lmdb_check_reason reason) {
-    return w->tolerant && lmdb_check_result_of(reason) != LMDB_CHECK_FAILED;
+bool lmdb_walk_passes(walk *w, lmdb_check_reason reason) {
+    if (!w->tolerant)
+        return false;
+    if (reason == LMDB_CHECK_READ_FAULT)
+        return ++w->unreadable <= UNREADABLE_MAX;
+    return lmdb_check_result_of(reason) != LMDB_CHECK_FAILED;
 }
 
 lmdb_check_reason lmdb_walk_tree(walk *w, const db_record *db, tree_kind kind, walk_visit visit,
@@ -203,12 +208,12 @@ lmdb_check_reason lmdb_walk_tree(walk *w, const db_record *db, tree_kind kind, w
         reason = level_push(w, db->root);
     while (reason == LMDB_CHECK_NONE_FAULT && w->depth > 0) {
         reason = tree_step(w, visit, context);
-        if (passable(w, reason)) {
+        if (lmdb_walk_passes(w, reason)) {
             w->bad += reason != LMDB_CHECK_NONE_FAULT;
             reason = LMDB_CHECK_NONE_FAULT;
         }
     }
-    if (passable(w, reason)) {
+    if (lmdb_walk_passes(w, reason)) {
         w->bad += reason != LMDB_CHECK_NONE_FAULT; /* at the root already */
         return LMDB_CHECK_NONE_FAULT;
     }

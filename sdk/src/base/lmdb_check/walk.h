@@ -21,7 +21,8 @@ typedef struct walk {
     uint8_t *taken;   /* a bit a page */
     uint64_t n_taken; /* the meta pages included */
     uint64_t bad;
-    uint64_t page; /* last looked at: where a fault is */
+    uint32_t unreadable; /* of these, what the disk did not give */
+    uint64_t page;       /* last looked at: where a fault is */
     walk_level levels[DEPTH_MAX];
     /* of the tree at hand */
     const db_record *db;
@@ -35,6 +36,10 @@ typedef struct walk {
 
 lmdb_check_reason lmdb_walk_init(walk *w, const lmdb_file *file, bool tolerant);
 void lmdb_walk_fini(walk *w); /* accepts a half-built one */
+
+/* Whether a walk may go on after the fault: a tolerant one does, even where a page cannot be read, unless so
+ * many cannot that it is the disk that failed. */
+bool lmdb_walk_passes(walk *w, lmdb_check_reason reason);
 
 /* Takes the page for whoever asks; PAGE_TWICE or PAGE_RANGE if that cannot be. */
 lmdb_check_reason lmdb_walk_take(walk *w, uint64_t page);

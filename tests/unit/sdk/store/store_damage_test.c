@@ -3,6 +3,7 @@
 #include "tests/unit/sdk/store/store_rig.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,9 +20,49 @@
 #include "tests/unit/sdk/base/lmdb_check/histories.h"
 
 #define MIB (1u << 20)
+#if !defined(MADV_POPULATE_READ)
+#define MADV_POPULATE_READ 22
+#endif
 
 static uint64_t seed;
 static unsigned long count = 300;
+
+/* Bytes [from, end) of a file that the disk does not give. */
+static struct {
+    ino_t file;
+    off_t from, end;
+} unreadable;
+
+/* libc's, but for these. */
+ssize_t pread(int fd, void *out, size_t n, off_t at) {
+    struct stat st;
+    if (unreadable.end > at && unreadable.from < at + (off_t)n && fstat(fd, &st) == 0 &&
+        st.st_ino == unreadable.file) {
+        errno = EIO;
+        return -1;
+    }
+    return syscall(SYS_pread64, fd, out, n, at);
+}
+
+/* A look at a mapped value of which the disk does not give the second page. */
+int madvise(void *from, size_t n, int advice) {
+    size_t page = 0;
+    if (advice == MADV_POPULATE_READ && unreadable.end != 0)
+        memcpy(&page, from, sizeof page);
+    if (page != 0 && (off_t)page * HISTORY_PAGE_BYTES == unreadable.from - HISTORY_PAGE_BYTES) {
+        errno = EFAULT;
+        return -1;
+    }
+    return (int)syscall(SYS_madvise, from, n, advice);
+}
+
+static void unreadable_set(const rig *r, off_t from, off_t end) {
+    struct stat st;
+    assert_int_equal(stat(r->path, &st), 0);
+    unreadable.file = st.st_ino;
+    unreadable.from = from;
+    unreadable.end = end;
+}
 
 static image file_read(const char *path) {
     struct stat st = {.st_size = 1};
@@ -310,6 +352,60 @@ static void test_quarantine_keeps_the_newest_within_its_size(void **state) {
     rig_free(r);
 }
 
+/* Of the middle one of three chunks of 200 the disk does not give one of its pages. */
+static void block_lost(off_t which) {
+    rig *r = rig_new(MIB, 1);
+    wdi_store_batch b;
+    uint32_t crc = 0;
+    for (unsigned n = 0; n < 3; n++) {
+        assert_int_equal(wdi_store_begin(r->store), WADI_OK);
+        for (unsigned k = 0; k < 200; k++)
+            assert_int_equal(rig_put(r, 20, WADI_NORMAL, n < 2 ? &crc : NULL), WADI_OK);
+        assert_int_equal(wdi_store_commit(r->store, r->ring_pos), WADI_OK);
+    }
+    wdi_store_close(r->store);
+    image i = file_read(r->path);
+    const uint8_t *at = memmem(i.bytes, i.n, &crc, sizeof crc);
+    assert_non_null(at);
+    off_t page = ((at - i.bytes) / HISTORY_PAGE_BYTES + which) * HISTORY_PAGE_BYTES;
+    image_free(&i);
+    unreadable_set(r, page, page + HISTORY_PAGE_BYTES);
+    rig_open(r);
+    unreadable_set(r, 0, 0);
+    assert_int_equal(rig_stats(r).quarantined, 1);
+    assert_int_equal(rig_stats(r).pending, 600);
+    while (rig_send(r, 0, &b))
+        assert_int_equal(wdi_store_settle(r->store, b.head.stream, b.last_seq), WADI_OK);
+    assert_int_equal(rig_stats(r).dropped[WADI_DROP_STORE_LOST], 200);
+    assert_int_equal(rig_stats(r).acked, 400);
+    rig_check_ledger(r);
+    rig_free(r);
+}
+
+static void test_a_block_that_cannot_be_read_costs_what_is_on_it(void **state) {
+    (void)state;
+    block_lost(0);
+    block_lost(1);
+}
+
+static void test_a_disk_that_gives_nothing_is_no_damage(void **state) {
+    (void)state;
+    rig *r = rig_new(MIB, 1);
+    rig_fill(r, 600, WADI_NORMAL);
+    wdi_store_close(r->store);
+    r->store = NULL;
+    const wdi_store_options opt = {.path = r->path, .quarantine_dir = r->quarantine, .disk_bytes_max = MIB};
+    unreadable_set(r, 2 * HISTORY_PAGE_BYTES, MIB);
+    assert_int_equal(wdi_store_open(&opt, &r->store), WADI_ERR_IO);
+    unreadable_set(r, 0, MIB);
+    assert_int_equal(wdi_store_open(&opt, &r->store), WADI_ERR_IO);
+    unreadable_set(r, 0, 0);
+    rig_open(r);
+    assert_int_equal(rig_stats(r).quarantined, 0);
+    assert_int_equal(rig_stats(r).pending, 600);
+    rig_free(r);
+}
+
 /* The page of the newest event's bytes; its chunk is larger than a page. */
 static off_t newest_page(const rig *r) {
     uint8_t event[RIG_EVENT_MAX];
@@ -408,6 +504,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_no_damage_kills_the_host_or_keeps_the_store_shut),
         cmocka_unit_test(test_lost_numbers_become_tombstones_and_what_follows_changes_its_stream),
         cmocka_unit_test(test_one_meta_page_is_enough),
+        cmocka_unit_test(test_a_block_that_cannot_be_read_costs_what_is_on_it),
+        cmocka_unit_test(test_a_disk_that_gives_nothing_is_no_damage),
         cmocka_unit_test(test_unreadable_pages_of_a_value_are_an_error),
         cmocka_unit_test(test_no_room_for_a_copy_keeps_no_store_shut),
         cmocka_unit_test(test_what_a_killed_process_leaves_is_not_set_aside),
