@@ -47,7 +47,7 @@ ssize_t pread(int fd, void *out, size_t n, off_t at) {
 /* A look at a mapped value of which the disk does not give the second page. */
 int madvise(void *from, size_t n, int advice) {
     size_t page = 0;
-    if (advice == MADV_POPULATE_READ && unreadable.end != 0)
+    if (advice == MADV_POPULATE_READ && n > HISTORY_PAGE_BYTES && unreadable.end != 0)
         memcpy(&page, from, sizeof page);
     if (page != 0 && (off_t)page * HISTORY_PAGE_BYTES == unreadable.from - HISTORY_PAGE_BYTES) {
         errno = EFAULT;
