@@ -43,6 +43,8 @@ static bool life(rig *r, load *l, unsigned life_us) {
     pid_t pid = fork();
     if (pid == 0)
         load_main(r, l);
+    if (pid < 0)
+        return false;
     const struct timespec t = {.tv_nsec = 1000L * life_us};
     nanosleep(&t, NULL);
     kill(pid, SIGKILL);

@@ -386,6 +386,7 @@ static pid_t openssl_serve(uint16_t port) {
     char accept_at[32];
     snprintf(accept_at, sizeof accept_at, "127.0.0.1:%u", port);
     pid_t pid = fork();
+    assert_true(pid >= 0); /* its user kills it */
     if (pid != 0)
         return pid;
     execlp("openssl", "openssl", "s_server", "-accept", accept_at, "-tls1_2", "-quiet", "-rev", "-cert",

@@ -129,6 +129,7 @@ static void test_crowd_that_opens_at_once_has_lanes_and_one_id(void **state) {
     assert_int_equal(pipe(start) | pipe(ids), 0);
     for (int i = 0; i < CROWD; i++) {
         crowd[i] = fork();
+        assert_true(crowd[i] >= 0);
         if (crowd[i] == 0) {
             close(start[1]);
             child_of_crowd(sub, start[0], ids[1]);
