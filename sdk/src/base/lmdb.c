@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "sdk/src/base/lmdb_check/lmdb_check.h"
+#include "sdk/src/base/working.h"
 
 #define SPACE_LOW_BYTES (64u * 1024u)
 #define PAGE_HEAD_BYTES (sizeof(size_t) + 8u)
@@ -292,7 +293,7 @@ static base_lmdb_err txn_commit(base_lmdb *env, base_lmdb_txn *txn) {
 
 base_lmdb_err base_lmdb_commit(base_lmdb_txn *txn) {
     base_lmdb *env = txn_env(txn);
-    bool working = env->working != NULL && pthread_mutex_unlock(env->working) == 0;
+    bool working = base_working_leave(env->working);
     base_lmdb_err err = txn_commit(env, txn);
     if (working)
         pthread_mutex_lock(env->working);

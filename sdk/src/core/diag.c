@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "sdk/src/base/working.h"
+
 void wdi_diagf(const wdi_diag *diag, wadi_diag_level level, const char *format, ...) {
     char line[WDI_DIAG_BYTES_MAX];
     va_list args;
@@ -14,7 +16,7 @@ void wdi_diagf(const wdi_diag *diag, wadi_diag_level level, const char *format, 
     va_end(args);
     if (n < 0)
         return;
-    bool working = diag->working != NULL && pthread_mutex_unlock(diag->working) == 0;
+    bool working = base_working_leave(diag->working);
     diag->fn(diag->context, level, line);
     if (working)
         pthread_mutex_lock(diag->working);
