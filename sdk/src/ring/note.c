@@ -12,9 +12,10 @@ static uint32_t note_crc(const wdi_ring_note *note) {
 
 void wdi_ring_note_set(wdi_ring *ring, const void *data, uint32_t n) {
     wdi_ring_note *notes = ring->header->notes;
-    wdi_ring_note note = {.turn = (notes[0].turn > notes[1].turn ? notes[0].turn : notes[1].turn) + 1,
-                          .n = n};
-    if (n > sizeof note.data)
+    const wdi_ring_note *newest = &notes[notes[1].turn > notes[0].turn];
+    wdi_ring_note note = {.turn = newest->turn + 1, .n = n};
+    if (n > sizeof note.data || (newest->n == n && memcmp(newest->data, data, n) == 0) ||
+        !wdi_ring_ready(ring))
         return;
     memcpy(note.data, data, n);
     note.crc = note_crc(&note);

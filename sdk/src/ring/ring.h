@@ -112,7 +112,8 @@ void wdi_ring_recover(wdi_ring *ring, const wdi_run_id *stored, uint64_t positio
                       wdi_recovery *ret_recovery);
 
 /* A note in the ring's head, of up to WDI_RING_NOTE_BYTES: what the store would like to know of itself when
- * its own file is gone. set: the consumer's, a copy into mapped memory, as durable as a record. get: of the
+ * its own file is gone. set: the consumer's, a copy into mapped memory, as durable as a record; nothing where
+ * the file system would not take it (wdi_ring_ready). get: of the
  * file in the directory, before it is opened; false: there is no whole one of n bytes. */
 #define WDI_RING_NOTE_BYTES 96u
 void wdi_ring_note_set(wdi_ring *ring, const void *data, uint32_t n);

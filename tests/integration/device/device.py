@@ -84,11 +84,15 @@ class Device:
                 return re.search(r"^voluntary_ctxt_switches:\s*(\d+)", (task / "status").read_text(), re.M).group(1)
         raise Ended("there is no background thread")
 
-    def is_asleep(self):
+    def is_asleep(self, seconds=0.5):
         """The background thread waits for an event and nothing else: awake, it would have moved meanwhile."""
         before = self._switches()
-        time.sleep(0.5)
+        time.sleep(seconds)
         return self._switches() == before
+
+    def is_away(self):
+        """It sleeps for so long that the next event asks the file system before it writes to the ring."""
+        return self.is_asleep(2.5)
 
     def dropped(self):
         """By reason; those that there are."""

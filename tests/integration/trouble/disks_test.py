@@ -99,11 +99,11 @@ def dies(work, kind, how, outcome, asks=False):
             device.open()
             well_again(device)
             if idle:
-                rig.eventually(lambda d=device: d.is_asleep(), "it sleeps")
+                rig.eventually(lambda d=device: d.is_away(), "it sleeps")
             disk.sbin("sync", "-f", place.dir)  # all pages of the ring are clean: the next write to one asks the file system
             how(place)
             if asks and not idle:  # within flush_ms the background thread sees it by itself, if it is still awake
-                rig.eventually(lambda d=device: d.stats()["store_error"] == outcome or d.is_asleep(),
+                rig.eventually(lambda d=device: d.stats()["store_error"] == outcome or d.is_away(),
                                f"the store says {outcome}")
             taken, answer = device.track(5000, 400, patience_ms=300)
             print(kind, outcome, "idle" if idle else "busy", taken, answer, flush=True)
