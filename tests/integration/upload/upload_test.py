@@ -1,15 +1,19 @@
 """The uploader, in a real process with a real store, against a collector that misbehaves."""
 
 import email.utils
+import os
+import pathlib
 import signal
 import socket
+import struct
 import time
 import unittest
 
-from fake_collector import (FORK, REFUSED, RETRY, REWIND, SOURCE, TOO_LARGE, UNAUTHORIZED, FakeCollector, SendTest, ack, close,
-                            cut, derived_stream, eventually, http, silent, slowly, take)
+from fake_collector import (DEADLINE_S, FORK, REFUSED, RETRY, REWIND, SOURCE, TOO_LARGE, UNAUTHORIZED, FakeCollector, SendTest,
+                            ack, close, cut, derived_stream, eventually, http, silent, slowly, take)
 
 TOO_MANY = 30
+CLOCK_SEAM = pathlib.Path(os.environ.get("WADI_BUILD_DIR", "build")) / "tests/integration/clocks/clock_seam.so"
 
 
 def too_large(collector, batch, _link):
@@ -57,6 +61,27 @@ class Transport(SendTest):
             self.assertGreater(len(collector.delivered), 0)
             self.acked(collector, "e")  # without the limit all goes
             self.assertEqual(len(collector.delivered), 501)
+
+    def test_every_day_brings_some_through(self):
+        """Its first connection of a day asks for the time, which is no part of the day's bytes."""
+        if not CLOCK_SEAM.exists() or os.environ.get("WADI_SANITIZE"):
+            self.skipTest("no clocks that can be set")
+        clocks = pathlib.Path(self.dir) / "clocks"
+        self.environment |= {"LD_PRELOAD": str(CLOCK_SEAM), "WADI_TEST_CLOCKS": str(clocks)}
+        budget = ["--upload-bytes-per-day-max", "300", "--wait", "acked", "--timeout-ms", str(DEADLINE_S * 1000), "--json"]
+        with FakeCollector() as collector:
+            for day in range(4):
+                before = len(collector.delivered)
+                clocks.write_bytes(struct.pack("<qqq", 0, day * 25 * 3600 * 1_000_000, 0))  # of the boot clock alone
+                sender = self.start(collector, *budget)
+                sender.stdin.write(self.many(1000 if day == 0 else 1))
+                sender.stdin.close()
+                said = sender.stderr.readline()  # once what went out is acknowledged
+                sender.kill()
+                sender.wait()
+                sender.stderr.close()
+                self.assertIn(b"upload_bytes_per_day_max", said)
+                self.assertGreater(len(collector.delivered), before, f"day {day + 1}")
 
     def test_a_session_is_resumed(self):
         with FakeCollector([ack(RETRY, 503, "Connection: close")], certs=self.certs) as collector:
