@@ -1,5 +1,6 @@
 #include "sdk/src/base/lmdb.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
@@ -30,6 +31,8 @@ struct base_lmdb {
     bool populates;       /* the kernel knows MADV_POPULATE_READ */
     pthread_mutex_t *working;
     struct base_lmdb *forgotten; /* in a child: the next one */
+    int sync_fd;                 /* LMDB's second descriptor of the file; -1: not known */
+    bool disowned;               /* in a child: neither is ours any more */
     volatile bool dead;          /* an assert of LMDB failed: its state cannot be trusted */
 };
 
@@ -152,6 +155,25 @@ static int close_on_exec(const base_lmdb *self) {
     return rc != 0 ? rc : fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 ? errno : 0;
 }
 
+/* LMDB writes its meta pages through another descriptor of the file, opened O_DSYNC, and names only the
+ * first. Nobody else has one: the file is opened once in a process. */
+static int sync_fd_find(const base_lmdb *self) {
+    int first = -1, found = -1;
+    struct stat own, st;
+    if (mdb_env_get_fd(self->env, &first) != 0 || fstat(first, &own) != 0)
+        return -1;
+    DIR *d = opendir("/proc/self/fd");
+    for (struct dirent *e = d != NULL ? readdir(d) : NULL; e != NULL && found < 0; e = readdir(d)) {
+        int fd = e->d_name[0] != '.' ? atoi(e->d_name) : first;
+        if (fd != first && fstat(fd, &st) == 0 && st.st_dev == own.st_dev && st.st_ino == own.st_ino &&
+            (fcntl(fd, F_GETFL) & O_DSYNC) != 0)
+            found = fd;
+    }
+    if (d != NULL)
+        closedir(d);
+    return found;
+}
+
 static int dbs_open(base_lmdb *self, const base_lmdb_options *opt) {
     MDB_txn *txn = NULL;
     int rc = mdb_txn_begin(self->env, NULL, 0, &txn);
@@ -206,6 +228,8 @@ static base_lmdb_err env_open(base_lmdb *self, const base_lmdb_options *opt) {
         rc = mdb_env_open(self->env, opt->path, flags, 0600);
     if (rc == 0)
         rc = close_on_exec(self);
+    if (rc == 0 && opt->working != NULL) /* else nobody forks and goes on */
+        self->sync_fd = sync_fd_find(self);
     if (rc == 0)
         rc = file_check(self);
     if (rc == 0)
@@ -231,6 +255,7 @@ base_lmdb_err base_lmdb_open(const base_lmdb_options *opt, base_lmdb **ret_env, 
     if (self == NULL)
         return BASE_LMDB_MEMORY;
     self->working = opt->working;
+    self->sync_fd = -1;
     base_lmdb_err err = env_open(self, opt);
     if (err != BASE_LMDB_OK) {
         base_lmdb_close(self);
@@ -263,12 +288,21 @@ bool base_lmdb_stat(const base_lmdb *env, struct stat *ret_stat) {
 /* In sight of leak checkers. */
 static base_lmdb *forgotten;
 
-void base_lmdb_forget(base_lmdb *env) {
+void base_lmdb_disown(base_lmdb *env) {
     int fd = -1;
-    if (env == NULL)
+    if (env == NULL || env->disowned)
         return;
     if (mdb_env_get_fd(env->env, &fd) == 0)
         close(fd);
+    if (env->sync_fd >= 0)
+        close(env->sync_fd);
+    env->disowned = true;
+}
+
+void base_lmdb_forget(base_lmdb *env) {
+    if (env == NULL)
+        return;
+    base_lmdb_disown(env);
     env->forgotten = forgotten;
     forgotten = env;
 }

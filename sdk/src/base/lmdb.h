@@ -65,8 +65,10 @@ base_lmdb_err base_lmdb_open(const base_lmdb_options *opt, base_lmdb **ret_env, 
 void base_lmdb_close(base_lmdb *env);
 /* The open file, as fstat has it. */
 bool base_lmdb_stat(const base_lmdb *env, struct stat *ret_stat);
-/* In a forked child: closes the descriptor. LMDB's memory and mapping are left alone: it may have been
- * changing them at the fork. */
+/* In the child of a fork, from its handler: closes the descriptors, LMDB's second one too where /proc tells
+ * it. Async-signal-safe; as often as one likes. Only base_lmdb_forget may follow. */
+void base_lmdb_disown(base_lmdb *env);
+/* Then, later: LMDB's memory and mapping are left alone, for it may have been changing them at the fork. */
 void base_lmdb_forget(base_lmdb *env);
 
 base_lmdb_err base_lmdb_begin(base_lmdb *env, bool write, base_lmdb_txn **ret_txn);

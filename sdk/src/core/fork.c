@@ -36,6 +36,19 @@ static void fork_parent(void) {
     pthread_mutex_unlock(&handles_lock);
 }
 
+/* At once: by the child's first call an application that makes a daemon of itself has closed them all, and
+ * has others of its own under their numbers. */
+static void descriptors_close(wadi *w) {
+    wdi_orphan_disown(&w->orphan);
+    wdi_upload_disown(w->upload);
+    wdi_store_disown(w->store);
+    wdi_ring_disown(&w->tracker.ring);
+    wdi_lane_disown(&w->lane);
+    if (w->wake_fd >= 0)
+        close(w->wake_fd);
+    w->wake_fd = -1;
+}
+
 /* Whoever else held or awaited a lock is not here: they are made anew. */
 static void fork_child(void) {
     wdi_locks_fork_child();
@@ -45,6 +58,8 @@ static void fork_child(void) {
         (void)pthread_mutex_init(&w->attributes.lock, NULL);
         f->torn |= f->opening > 0;
         f->opening = 0;
+        if (!f->torn)
+            descriptors_close(w);
         f->fresh = true;
         atomic_store(&f->again_us, 0);
         atomic_store(&f->child, true);
@@ -113,7 +128,7 @@ void wdi_fork_give_way(wadi *w) {
 
 /* ---- the child ---------------------------------------------------------------------------------- */
 
-/* Descriptors and memory. What LMDB had in its hands stays as it is, and so does all of a handle that was
+/* Memory. What LMDB had in its hands stays as it is, and so does all of a handle that was
  * being opened. */
 static void parent_leave(wadi *w) {
     if (!w->fork.torn) {
@@ -122,8 +137,6 @@ static void parent_leave(wadi *w) {
         wdi_store_forget(w->store);
         wdi_ring_close(&w->tracker.ring);
         wdi_lane_close(&w->lane);
-        if (w->wake_fd >= 0)
-            close(w->wake_fd);
     }
     w->fork.torn = false;
     w->upload = NULL;

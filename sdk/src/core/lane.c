@@ -240,6 +240,8 @@ bool wdi_lane_gone(const wdi_lane *lane) {
     return false;
 }
 
+void wdi_lane_disown(wdi_lane *lane) { dir_close(&lane->dir_fd); }
+
 void wdi_lane_close(wdi_lane *lane) {
     dir_close(&lane->dir_fd);
     wdi_lock_release(&lane->adopted);

@@ -44,6 +44,8 @@ bool wdi_lane_holds(const wdi_lane *lane, const wdi_store *store);
 /* Its files were deleted: those that are open go on, and end with the process. */
 bool wdi_lane_gone(const wdi_lane *lane);
 void wdi_lane_close(wdi_lane *lane);
+/* In the child of a fork, from its handler, which has closed the locks: closes the rest. */
+void wdi_lane_disown(wdi_lane *lane);
 
 typedef enum wdi_lane_found {
     WDI_LANE_ABSENT, /* and with it all of higher numbers */

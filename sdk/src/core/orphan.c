@@ -242,6 +242,15 @@ void wdi_orphan_init(wdi_orphan *o) {
 
 void wdi_orphan_close(wdi_orphan *o) { lane_release(o); }
 
+void wdi_orphan_disown(wdi_orphan *o) {
+    if (o->opening)
+        return;
+    wdi_upload_disown(o->upload);
+    wdi_store_disown(o->store);
+    wdi_ring_disown(&o->ring);
+    wdi_lane_disown(&o->lane);
+}
+
 void wdi_orphan_forget(wdi_orphan *o) {
     if (!o->opening) {
         wdi_upload_forget(o->upload);

@@ -63,7 +63,9 @@ typedef struct wdi_orphan_host {
 void wdi_orphan_init(wdi_orphan *o);
 /* Lets go of what is held. */
 void wdi_orphan_close(wdi_orphan *o);
-/* In a forked child. */
+/* In the child of a fork, from its handler: closes the descriptors. */
+void wdi_orphan_disown(wdi_orphan *o);
+/* Then, later. */
 void wdi_orphan_forget(wdi_orphan *o);
 
 /* Does all that can be done now. */

@@ -224,11 +224,18 @@ wadi_err wdi_ring_open_copy(wdi_ring *ring, int fd) {
     return err;
 }
 
+void wdi_ring_disown(wdi_ring *ring) {
+    if (ring->header != NULL && ring->fd >= 0)
+        close(ring->fd);
+    ring->fd = -1;
+}
+
 void wdi_ring_close(wdi_ring *ring) {
     if (ring == NULL || (ring->header == NULL && ring->fd <= 0))
         return;
     ring_unmap(ring);
-    close(ring->fd);
+    if (ring->fd >= 0)
+        close(ring->fd);
     memset(ring, 0, sizeof *ring);
     ring->fd = -1;
 }
@@ -258,7 +265,7 @@ wadi_err wdi_ring_start(wdi_ring *ring, const wdi_run_id *run, uint64_t position
     }
     wdi_ring_header *header = ring->header;
     if (header == NULL)
-        return WADI_ERR_INVALID; /* it was never opened */
+        return WADI_ERR_INVALID;                           /* it was never opened */
     memset(&header->identity, 0, sizeof header->identity); /* of no run, until all below is true */
     data_clear(ring);
     atomic_store(&header->head, position);

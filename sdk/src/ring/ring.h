@@ -91,6 +91,10 @@ WADI_NODISCARD wadi_err wdi_ring_open_copy(wdi_ring *ring, int fd);
 /* Unmaps and closes; the file stays. Accepts a zeroed ring. No producer may be inside. */
 void wdi_ring_close(wdi_ring *ring);
 
+/* In the child of a fork, from its handler: closes the descriptor, and leaves the mapping to wdi_ring_close.
+ * Async-signal-safe. */
+void wdi_ring_disown(wdi_ring *ring);
+
 /* What an earlier run left behind. */
 typedef struct wdi_recovery {
     wdi_ring *ring;

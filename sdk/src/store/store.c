@@ -331,6 +331,11 @@ void wdi_store_close(wdi_store *s) {
     store_free(s);
 }
 
+void wdi_store_disown(wdi_store *s) {
+    if (s != NULL)
+        base_lmdb_disown(s->env);
+}
+
 void wdi_store_forget(wdi_store *s) {
     if (s == NULL)
         return;

@@ -69,7 +69,10 @@ void wdi_store_close(wdi_store *s);
 void wdi_store_installation_set(wdi_store *s, const uint8_t installation[WIRE_ID_BYTES]);
 /* The open file, as fstat has it. False: there is none. */
 bool wdi_store_file(const wdi_store *s, struct stat *ret_stat);
-/* In a forked child: frees our memory, touches neither the file nor its mapping. */
+/* In the child of a fork, from its handler: closes the descriptors. Async-signal-safe. Only wdi_store_forget
+ * may follow. Accepts NULL. */
+void wdi_store_disown(wdi_store *s);
+/* Then, later: frees our memory, touches neither the file nor its mapping. */
 void wdi_store_forget(wdi_store *s);
 
 /* ---- runs and the way in: the drainer ----------------------------------------------------------- */

@@ -117,6 +117,13 @@ wdi_dial_state wdi_dial_step(wdi_dial *d, uint64_t now_us) {
     return d->state;
 }
 
+void wdi_dial_disown(wdi_dial *d) {
+    if (d->fd >= 0)
+        close(d->fd);
+    d->fd = -1;
+    wdi_resolver_disown(d->resolver);
+}
+
 int wdi_dial_take(wdi_dial *d) {
     int fd = d->fd;
     d->fd = -1;

@@ -34,6 +34,10 @@ wdi_dial_state wdi_dial_start(wdi_dial *d, const char *host, uint16_t port, bool
 wdi_dial_state wdi_dial_step(wdi_dial *d, uint64_t now_us);
 void wdi_dial_cancel(wdi_dial *d);
 
+/* In the child of a fork, from its handler: closes the descriptors. Async-signal-safe. Only wdi_dial_fini may
+ * follow. */
+void wdi_dial_disown(wdi_dial *d);
+
 /* CONNECTED: hands the socket over, once. */
 int wdi_dial_take(wdi_dial *d);
 

@@ -16,10 +16,15 @@ void wdi_link_close(wdi_link *link) {
     wdi_link_forget(link);
 }
 
-void wdi_link_forget(wdi_link *link) {
-    base_tls_conn_free(link->tls);
+void wdi_link_disown(wdi_link *link) {
     if (link->fd >= 0)
         close(link->fd);
+    link->fd = -1;
+}
+
+void wdi_link_forget(wdi_link *link) {
+    base_tls_conn_free(link->tls);
+    wdi_link_disown(link);
     *link = WDI_LINK_NONE;
 }
 

@@ -19,6 +19,8 @@ typedef struct wdi_link {
 base_tls_result wdi_link_open(wdi_link *link, int fd, base_tls *tls, const char *host);
 /* Says good-bye and closes; accepts a link that is closed. */
 void wdi_link_close(wdi_link *link);
+/* Closes the descriptor, and nothing else: async-signal-safe. Only wdi_link_forget may follow. */
+void wdi_link_disown(wdi_link *link);
 /* Closes without a word: the peer is still talking to our parent process. */
 void wdi_link_forget(wdi_link *link);
 

@@ -279,6 +279,12 @@ static void transport_close(void *context) {
     transport_free(t);
 }
 
+static void transport_disown(void *context) {
+    transport *t = context;
+    wdi_dial_disown(&t->dial);
+    wdi_link_disown(&t->link);
+}
+
 static void transport_forget(void *context) {
     transport *t = context;
     if (t == NULL)
@@ -397,6 +403,7 @@ const wdi_transport_ops wdi_transport_mbedtls = {
     .name = "mbedtls",
     .open = transport_open,
     .close = transport_close,
+    .disown = transport_disown,
     .forget = transport_forget,
     .clock_set = transport_clock_set,
     .connect = transport_connect,

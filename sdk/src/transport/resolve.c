@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SOCKETS_MAX 16u
 
@@ -40,6 +41,19 @@ void wdi_resolver_free(wdi_resolver *r) {
         return;
     wdi_resolver_cancel(r);
     free(r);
+}
+
+/* In sight of leak checkers: of a look-up that was under way at a fork; c-ares cannot free it without closing
+ * descriptors that are the application's by then. */
+static ares_channel abandoned;
+
+void wdi_resolver_disown(wdi_resolver *r) {
+    for (size_t i = 0; i < r->n_sockets; i++)
+        close(r->sockets[i].fd);
+    r->n_sockets = 0;
+    if (r->channel != NULL)
+        abandoned = r->channel;
+    r->channel = NULL;
 }
 
 void wdi_resolver_cancel(wdi_resolver *r) {

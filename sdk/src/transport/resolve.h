@@ -41,6 +41,9 @@ void wdi_resolver_free(wdi_resolver *r); /* accepts NULL */
 /* Begins a look-up; one that is under way is given up. The result may be there at once. */
 wdi_resolve_state wdi_resolver_start(wdi_resolver *r, const char *host, uint16_t port);
 wdi_resolve_state wdi_resolver_step(wdi_resolver *r);
+/* In the child of a fork, from its handler: closes the descriptors. Async-signal-safe. Only wdi_resolver_free
+ * may follow. */
+void wdi_resolver_disown(wdi_resolver *r);
 void wdi_resolver_cancel(wdi_resolver *r);
 
 size_t wdi_resolver_pollfds(const wdi_resolver *r, struct pollfd *ret_fds, size_t max);

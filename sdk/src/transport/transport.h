@@ -69,6 +69,9 @@ typedef struct wdi_transport_ops {
      * WADI_ERR_INVALID: the endpoint; WADI_ERR_TLS: a file; WADI_ERR_NO_MEMORY; WADI_ERR_SYSTEM. */
     wadi_err (*open)(const wadi_options *opt, char *why, size_t why_size, void **ret_t);
     void (*close)(void *t); /* accepts NULL */
+    /* In the child of a fork, from its handler: closes the descriptors, async-signal-safe; only `forget`
+     * follows. NULL: there are none. */
+    void (*disown)(void *t);
     /* In a forked child: frees and closes, and says nothing on connections that are the parent's. */
     void (*forget)(void *t);
 

@@ -126,6 +126,11 @@ void wdi_upload_close(wdi_upload *u) {
     upload_free(u);
 }
 
+void wdi_upload_disown(wdi_upload *u) {
+    if (u != NULL && u->ops->disown != NULL)
+        u->ops->disown(u->transport);
+}
+
 void wdi_upload_forget(wdi_upload *u) {
     if (u == NULL)
         return;

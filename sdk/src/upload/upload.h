@@ -43,7 +43,10 @@ WADI_NODISCARD wadi_err wdi_upload_open(const wadi_options *opt, const wdi_trans
 
 /* Gives up what is under way: the next process sends it again. Accepts NULL. */
 void wdi_upload_close(wdi_upload *u);
-/* In a forked child, instead: leaves the parent's connection alone. Accepts NULL. */
+/* In the child of a fork, from its handler: closes the descriptors. Async-signal-safe. Only wdi_upload_forget
+ * may follow. Accepts NULL. */
+void wdi_upload_disown(wdi_upload *u);
+/* In a forked child, instead of close: leaves the parent's connection alone. Accepts NULL. */
 void wdi_upload_forget(wdi_upload *u);
 
 /* Does all that can be done now. An error is the store's: the uploader is stopped and only waits for close.

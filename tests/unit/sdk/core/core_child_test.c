@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -115,9 +117,73 @@ static void test_child_records_where_its_parent_did_wherever_it_went(void **stat
     lane_dir_remove(other);
 }
 
+/* ---- descriptors ------------------------------------------------------------------------------------ */
+
+#define OWN_FDS 16
+#define FDS_MAX 256
+
+/* As a daemon does, before anything else. */
+static int daemon_uses_handle(wadi *w) {
+    int fds[OWN_FDS], wrong = 0;
+    char byte;
+    for (int fd = 3; fd < FDS_MAX; fd++)
+        close(fd);
+    for (int i = 0; i < OWN_FDS; i++)
+        fds[i] = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+    wrong += wadi_track(w, "child", NULL, 0) != WADI_OK;
+    for (int i = 0; i < OWN_FDS; i++)
+        wrong += read(fds[i], &byte, 1) != 1;
+    return wrong + (wadi_flush(w) != WADI_OK);
+}
+
+static void test_descriptors_of_a_daemon_are_its_own(void **state) {
+    (void)state;
+    char dir[LANE_DIR_BYTES];
+    lane_dir_make(dir);
+    wadi *w = full_handle_open(dir);
+    assert_non_null(w);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(daemon_uses_handle(w));
+    assert_int_equal(exit_of(child), 0);
+    assert_int_equal(wadi_close(w, 0), WADI_OK);
+    lane_dir_remove(dir);
+}
+
+/* Open files of the lane. */
+static int lane_fds(const char *dir, unsigned lane) {
+    char path[64], target[512], prefix[LANE_DIR_BYTES + 32];
+    int n = 0;
+    snprintf(prefix, sizeof prefix, "%s/lanes/%u", dir, lane);
+    for (int fd = 0; fd < FDS_MAX; fd++) {
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        ssize_t bytes = readlink(path, target, sizeof target - 1);
+        target[bytes > 0 ? bytes : 0] = '\0';
+        n += strncmp(target, prefix, strlen(prefix)) == 0;
+    }
+    return n;
+}
+
+static void test_child_has_no_descriptor_of_its_parents_lane(void **state) {
+    (void)state;
+    char dir[LANE_DIR_BYTES];
+    lane_dir_make(dir);
+    wadi *w = full_handle_open(dir);
+    assert_non_null(w);
+    assert_in_range(lane_fds(dir, 0), 4, 8);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(lane_fds(dir, 0) + (wadi_track(w, "child", NULL, 0) != WADI_OK) + (lane_fds(dir, 1) == 0));
+    assert_int_equal(exit_of(child), 0);
+    assert_int_equal(wadi_close(w, 0), WADI_OK);
+    lane_dir_remove(dir);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fork_amid_a_childs_first_event_leaves_memory_whole),
+        cmocka_unit_test(test_descriptors_of_a_daemon_are_its_own),
+        cmocka_unit_test(test_child_has_no_descriptor_of_its_parents_lane),
         cmocka_unit_test(test_child_records_where_its_parent_did_wherever_it_went),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
