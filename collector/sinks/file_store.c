@@ -323,6 +323,7 @@ static int object_dir(const file_store *s, const char *name, const char **ret_la
     char path[NAME_BYTES_MAX];
     int dir = fcntl(s->root, F_DUPFD_CLOEXEC, 0);
     const char *slash;
+    *ret_last = name;
     if (dir < 0)
         return -errno;
     while (dir >= 0 && (slash = strchr(name, '/')) != NULL) {
