@@ -47,7 +47,15 @@ typedef struct producer_core {
     int16_t epoch; /* which of those that had the transactional.id it is */
     bool failed;   /* a message was not delivered, so the transaction cannot be committed */
     bool fenced;   /* the cluster knows a later producer by the transactional.id */
+    bool adrift;   /* a message that librdkafka has given up may still reach a broker */
 } producer_core;
+
+/* What became of a transaction that is to end without its messages. */
+typedef enum plane_end {
+    PLANE_END_DONE,
+    PLANE_END_NOT_OURS, /* librdkafka has to */
+    PLANE_END_LEFT,     /* it stays open, and nobody may end it under this producer's epoch */
+} plane_end;
 
 typedef struct plane_ops {
     const char *name; /* in the log */
@@ -62,8 +70,11 @@ typedef struct plane_ops {
     sink_err (*flush)(void *self);
     /* The transaction is over. */
     void (*committed)(void *self);
-    /* Ends the transaction if it is the plane that has to; false: it is not, or nobody answers. */
-    bool (*abort)(void *self);
+    /* Ends the transaction if it is the plane that has to, and if nothing of it may come to a broker later:
+     * brokers before 3.6 would take a late batch of the same epoch as the beginning of a transaction that
+     * nobody knows of. What is left the next producer's init_transactions ends, under the next epoch, which
+     * fences off what comes late. */
+    plane_end (*abort)(void *self);
     void (*close)(void *self);
 } plane_ops;
 

@@ -99,6 +99,14 @@ sink_err plane_rdkafka_send(producer_core *core, rd_kafka_topic_t *topic, int32_
     return err == RD_KAFKA_RESP_ERR_NO_ERROR || *ret_too_large ? SINK_OK : send_failed(core, topic, err);
 }
 
+bool plane_rdkafka_settle(const producer_core *core, uint32_t most_ms) {
+    uint64_t deadline = link_deadline_us(core->link, most_ms);
+    return rd_kafka_purge(core->rk, RD_KAFKA_PURGE_F_QUEUE) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+           rd_kafka_flush(core->rk, link_left_ms(core->link, deadline, most_ms)) ==
+               RD_KAFKA_RESP_ERR_NO_ERROR &&
+           !core->adrift;
+}
+
 /* ---- the plane ---------------------------------------------------------------------------------------- */
 
 static sink_err topic_open(void *self, const char *name, plane_topic **ret_topic) {
@@ -137,9 +145,9 @@ static sink_err nothing_to_do(void *self) {
 
 static void nothing_to_note(void *self) { (void)self; }
 
-static bool abort_not_ours(void *self) {
+static plane_end abort_not_ours(void *self) {
     (void)self;
-    return false;
+    return PLANE_END_NOT_OURS;
 }
 
 plane plane_rdkafka_open(producer_core *core) {

@@ -13,4 +13,8 @@ plane plane_rdkafka_open(producer_core *core);
 sink_err plane_rdkafka_send(producer_core *core, rd_kafka_topic_t *topic, int32_t partition, const message *m,
                             bool *ret_too_large);
 
+/* After an error: drops what has not left and waits for the rest. false: a broker may still get some of it.
+ */
+bool plane_rdkafka_settle(const producer_core *core, uint32_t most_ms);
+
 #endif

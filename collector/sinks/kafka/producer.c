@@ -35,6 +35,8 @@ static void report_take(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaqu
     producer *p = link->producer;
     uint64_t id = (uint64_t)(uintptr_t)m->_private;
     (void)rk;
+    if (m->err && rd_kafka_message_status(m) == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED)
+        p->core.adrift = true;
     if (!m->err || m->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE || m->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
         return;
     if (m->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && id != 0)
@@ -86,22 +88,22 @@ producer *producer_open(kafka_link *link) {
     return p;
 }
 
-/* Readers wait at the first message of an open transaction, so it should not stay so until it times out. */
+/* Readers wait at the first message of an open transaction, so it should not stay so until it times out. One
+ * that is left open the next producer ends when it starts. */
 static void transaction_abort(producer *p) {
     p->open = false;
     if (p->core.fenced) {
         transactions_count(METRIC_TRANSACTION_FENCED);
         return;
     }
-    bool done = p->plane.ops->abort(p->plane.self);
-    if (!done) {
+    plane_end end = p->plane.ops->abort(p->plane.self);
+    if (end == PLANE_END_NOT_OURS) { /* librdkafka too waits for what it has under way, or ends nothing */
         uint64_t deadline = link_deadline_us(p->core.link, ABORT_MS);
         CLEANUP_ERROR rd_kafka_error_t *error =
             rd_kafka_abort_transaction(p->core.rk, link_left_ms(p->core.link, deadline, ABORT_MS));
-        done = !error;
+        end = error ? PLANE_END_LEFT : PLANE_END_DONE;
     }
-    if (done)
-        transactions_count(METRIC_TRANSACTION_ABORTED);
+    transactions_count(end == PLANE_END_DONE ? METRIC_TRANSACTION_ABORTED : METRIC_TRANSACTION_UNKNOWN);
 }
 
 void producer_close(producer *p) {

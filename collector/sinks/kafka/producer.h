@@ -13,7 +13,7 @@ typedef struct producer producer;
 
 /* Does not touch the network. NULL: link->message says why. */
 producer *producer_open(kafka_link *link);
-/* Aborts what is open, if the broker answers soon. Accepts NULL. */
+/* Aborts what is open, if the brokers soon say that nothing of it is still under way. Accepts NULL. */
 void producer_close(producer *p);
 
 /* Fences off whoever has our transactional.id, aborts or completes what he had begun, and decides which way

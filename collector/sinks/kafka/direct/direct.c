@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cluster.h"
+#include "kafka/plane_rdkafka.h"
 #include "pipeline.h"
 #include "sdk/src/base/clock.h"
 #include "sdk/src/base/crc32c.h"
@@ -324,15 +325,15 @@ static void committed(void *self) {
     d->added = false;
 }
 
-/* librdkafka thinks that a transaction without its own messages is empty, and would leave it open. What is
- * under way comes first: an older broker takes it even if it comes after the end. */
-static bool abort_transaction(void *self) {
+/* librdkafka thinks that a transaction without its own messages is empty, and would leave it open. The end
+ * may not overtake a batch, see plane_ops, so it is asked for only when every batch of ours has an answer,
+ * whatever it says, and librdkafka has nothing of the checkpoint under way. */
+static plane_end abort_transaction(void *self) {
     direct *d = self;
     if (!d->added)
-        return false;
-    sink_err err = pipeline_drain(d->pipeline, ABORT_MS);
-    (void)err; /* a broker that does not answer is no reason to keep readers of the others waiting */
-    return cluster_abort(d->cluster, ABORT_MS) == SINK_OK;
+        return PLANE_END_NOT_OURS;
+    bool settled = pipeline_settle(d->pipeline, ABORT_MS) && plane_rdkafka_settle(d->core, ABORT_MS);
+    return settled && cluster_abort(d->cluster, ABORT_MS) == SINK_OK ? PLANE_END_DONE : PLANE_END_LEFT;
 }
 
 /* ---- life --------------------------------------------------------------------------------------------- */

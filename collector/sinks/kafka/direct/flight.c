@@ -57,7 +57,7 @@ static sink_err part_note(flight *f, partition *p) {
         return SINK_ERR_MEMORY;
     f->rows = rows;
     memcpy(rows + f->n_rows, p->rows, n * sizeof *rows);
-    parts[f->n++] = (flight_part){p, f->n_rows, n};
+    parts[f->n++] = (flight_part){p, f->n_rows, n, false};
     f->n_rows += n;
     return SINK_OK;
 }
@@ -108,29 +108,47 @@ static void too_large(const flight *f, const producer_core *core, const flight_p
     }
 }
 
-static const flight_part *part_find(const flight *f, answer_text topic, int32_t index) {
+static bool part_is(const flight_part *part, answer_text topic, int32_t index) {
+    const char *name = part->partition->topic->base.name;
+    return part->partition->index == index && strlen(name) == topic.n &&
+           memcmp(name, topic.data, topic.n) == 0;
+}
+
+/* Brokers mostly answer in the request's order: from behind the one before, *at. NULL: it was not sent. */
+static flight_part *part_find(const flight *f, size_t *at, answer_text topic, int32_t index) {
     for (size_t i = 0; i < f->n; i++) {
-        const partition *p = f->parts[i].partition;
-        if (p->index == index && strlen(p->topic->base.name) == topic.n &&
-            memcmp(p->topic->base.name, topic.data, topic.n) == 0)
-            return &f->parts[i];
+        size_t next = *at + i < f->n ? *at + i : *at + i - f->n;
+        if (part_is(&f->parts[next], topic, index)) {
+            *at = next + 1 < f->n ? next + 1 : 0;
+            return &f->parts[next];
+        }
     }
     return NULL;
 }
 
-static sink_err part_answer(const flight *f, producer_core *core, answer_text topic, int32_t index,
-                            int16_t code) {
-    const flight_part *part = part_find(f, topic, index);
-    if (!part)
-        return SINK_OK; /* it is missed where they are counted */
+/* What an answer says of one batch. Of one that is not in the request, or that it has spoken of, nothing is
+ * believed: then one of ours is missed where they are counted. */
+static sink_err part_answer(flight_part *part, const flight *f, producer_core *core, int16_t code) {
+    if (!part || part->answered)
+        return SINK_OK;
+    part->answered = true;
+    if (code == 0)
+        return SINK_OK;
     if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
         too_large(f, core, part);
     return cluster_refusal(core, part->partition->topic->base.name, code);
 }
 
+bool flight_answered(const flight *f) {
+    size_t i = 0;
+    while (i < f->n && f->parts[i].answered)
+        i++;
+    return i == f->n;
+}
+
 /* All of them are read, whatever the first says: each too large one is worth knowing. */
-sink_err flight_answer(const flight *f, producer_core *core, int16_t version, answer *a) {
-    size_t taken = 0;
+sink_err flight_answer(flight *f, producer_core *core, int16_t version, answer *a) {
+    size_t at = 0;
     sink_err err = SINK_OK;
     for (int32_t topics = answer_count(a, 6); topics > 0; topics--) {
         answer_text topic = answer_string(a);
@@ -141,12 +159,11 @@ sink_err flight_answer(const flight *f, producer_core *core, int16_t version, an
             answer_i64(a); /* the time of appending */
             if (version >= 5)
                 answer_i64(a); /* where the log begins */
-            taken += code == 0 && !a->bad;
-            if (code != 0 && part_answer(f, core, topic, index, code) != SINK_OK)
+            if (!a->bad && part_answer(part_find(f, &at, topic, index), f, core, code) != SINK_OK)
                 err = SINK_ERR_IO;
         }
     }
-    if (err != SINK_OK || (taken == f->n && !a->bad))
+    if (err != SINK_OK || (flight_answered(f) && !a->bad))
         return err;
     link_say(core->link, "a broker has not answered for every batch");
     core->failed = true;

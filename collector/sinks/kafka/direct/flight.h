@@ -14,6 +14,7 @@
 typedef struct flight_part {
     partition *partition;
     size_t first_row, rows; /* of flight.rows */
+    bool answered;
 } flight_part;
 
 typedef struct flight {
@@ -39,6 +40,8 @@ sink_err flight_add(flight *f, const producer_core *core, partition *p, pack *ho
 sink_err flight_end(flight *f);
 
 /* What came back: every batch was taken, or an error is said. */
-sink_err flight_answer(const flight *f, producer_core *core, int16_t version, answer *a);
+sink_err flight_answer(flight *f, producer_core *core, int16_t version, answer *a);
+/* Whether that spoke of every batch, well or ill. */
+bool flight_answered(const flight *f);
 
 #endif

@@ -30,6 +30,7 @@ struct pipeline {
     leader *filling; /* whose it is */
     flight *idle;
     size_t bytes; /* of all flights */
+    bool lost;    /* the answer of one that has left, or of a batch in it, will not come */
 };
 
 /* ---- life --------------------------------------------------------------------------------------------- */
@@ -115,12 +116,13 @@ static sink_err leader_connect(pipeline *p, leader *l) {
 
 /* ---- moving ------------------------------------------------------------------------------------------- */
 
-static sink_err leader_write(leader *l) {
+static sink_err leader_write(pipeline *p, leader *l) {
     while (l->unsent) {
         flight *f = l->unsent;
         size_t done;
         sink_err err = channel_write(l->channel, f->out.data + f->sent, f->out.n - f->sent, &done);
         f->sent += done;
+        p->lost = p->lost || err != SINK_OK;
         if (err != SINK_OK || f->sent < f->out.n)
             return err;
         l->unsent = f->next;
@@ -134,14 +136,17 @@ static sink_err leader_read(pipeline *p, leader *l) {
         int32_t correlation;
         bool there;
         sink_err err = channel_read(l->channel, &correlation, &a, &there);
+        p->lost = p->lost || err != SINK_OK;
         if (err != SINK_OK || !there)
             return err;
         flight *f = l->first;
         if (correlation != f->correlation || f == l->unsent) {
+            p->lost = true;
             link_say(p->core->link, "broker %d answers what was not asked", (int)l->node);
             return SINK_ERR_IO;
         }
         err = flight_answer(f, p->core, l->version, &a);
+        p->lost = p->lost || !flight_answered(f);
         l->first = f->next;
         l->last = l->first ? l->last : NULL;
         l->n--;
@@ -156,7 +161,7 @@ static sink_err leader_read(pipeline *p, leader *l) {
 static sink_err leader_move(pipeline *p, leader *l) {
     if (l->n == 0)
         return SINK_OK;
-    sink_err err = leader_write(l);
+    sink_err err = leader_write(p, l);
     return err == SINK_OK ? leader_read(p, l) : err;
 }
 
@@ -184,14 +189,19 @@ static sink_err any_wait(const pipeline *p, int ms) {
     return SINK_ERR_IO;
 }
 
+/* On the leader that has most of them under way. */
+static unsigned flights_most(const pipeline *p) {
+    unsigned n = 0;
+    for (size_t i = 0; i < p->n_leaders; i++)
+        n = p->leaders[i].n > n ? p->leaders[i].n : n;
+    return n;
+}
+
 /* Until at most so many are under way: on that leader, or, NULL, on each. */
 static sink_err flights_wait(pipeline *p, const leader *only, unsigned most, uint32_t most_ms) {
     uint64_t deadline = link_deadline_us(p->core->link, most_ms);
     for (;;) {
-        unsigned n = only ? only->n : 0;
-        for (size_t i = 0; !only && i < p->n_leaders; i++)
-            n = p->leaders[i].n > n ? p->leaders[i].n : n;
-        if (n <= most)
+        if ((only ? only->n : flights_most(p)) <= most)
             return SINK_OK;
         int slice = link_left_ms(p->core->link, deadline, SLICE_MS);
         if (slice == 0) {
@@ -207,6 +217,20 @@ static sink_err flights_wait(pipeline *p, const leader *only, unsigned most, uin
 }
 
 sink_err pipeline_drain(pipeline *p, uint32_t most_ms) { return flights_wait(p, NULL, 0, most_ms); }
+
+bool pipeline_settle(pipeline *p, uint32_t most_ms) {
+    uint64_t deadline = link_deadline_us(p->core->link, most_ms);
+    while (!p->lost && flights_most(p) > 0) {
+        int slice = link_left_ms(p->core->link, deadline, SLICE_MS);
+        if (slice == 0 || any_wait(p, slice) != SINK_OK)
+            return false;
+        for (size_t i = 0; i < p->n_leaders; i++) {
+            sink_err err = leader_move(p, &p->leaders[i]);
+            (void)err; /* what makes a difference here is in p->lost */
+        }
+    }
+    return !p->lost;
+}
 
 /* ---- sending ------------------------------------------------------------------------------------------ */
 
@@ -240,6 +264,9 @@ sink_err pipeline_flight(pipeline *p, int32_t node, flight **ret_flight) {
 
 sink_err pipeline_send(pipeline *p, flight *f) {
     leader *l = p->filling;
+    sink_err err = flight_end(f);
+    if (err != SINK_OK)
+        return err; /* it never leaves */
     p->open = NULL;
     if (l->last)
         l->last->next = f;
@@ -249,6 +276,5 @@ sink_err pipeline_send(pipeline *p, flight *f) {
     l->unsent = l->unsent ? l->unsent : f;
     l->n++;
     p->bytes += flight_bytes(f);
-    sink_err err = flight_end(f);
-    return err == SINK_OK ? leader_write(l) : err;
+    return leader_write(p, l);
 }

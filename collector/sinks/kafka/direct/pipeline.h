@@ -23,6 +23,9 @@ sink_err pipeline_send(pipeline *p, flight *f);
 sink_err pipeline_poll(pipeline *p);
 /* Until every answer is there. */
 sink_err pipeline_drain(pipeline *p, uint32_t most_ms);
+/* The same after an error, and whatever the answers say. false: a broker may get something, or has got it,
+ * and there is no answer. Nothing is sent afterwards. */
+bool pipeline_settle(pipeline *p, uint32_t most_ms);
 
 /* The memory that requests hold, and giving back what those hold that are not under way. */
 size_t pipeline_bytes(const pipeline *p);

@@ -37,7 +37,7 @@ static void rig_make(rig *r) {
     strcpy(r->topic.base.name, "events");
     for (int32_t i = 0; i < 2; i++) {
         rows_make(&r->partitions[i], &r->topic, i, 10 * (uint64_t)(i + 1));
-        r->parts[i] = (flight_part){&r->partitions[i], 2 * (size_t)i, 2};
+        r->parts[i] = (flight_part){&r->partitions[i], 2 * (size_t)i, 2, false};
         memcpy(&r->rows[2 * i], r->partitions[i].rows, 2 * sizeof *r->rows);
     }
     r->flight = (flight){.parts = r->parts, .n = 2, .rows = r->rows, .n_rows = 4};
@@ -83,6 +83,19 @@ static void test_flight_when_every_batch_is_taken_then_is_well(void **state) {
     rig_free(&r);
 }
 
+/* An answer that speaks of one batch twice, or of one that was not sent, has not spoken of the other. */
+static void test_flight_when_an_answer_has_one_batch_twice_then_is_not_well(void **state) {
+    (void)state;
+    for (int32_t other = 0; other < 3; other += 2) {
+        rig r;
+        rig_make(&r);
+        assert_int_equal(answered(&r, (int32_t[]){0, other}, (int16_t[]){0, 0}, 2, 0), SINK_ERR_IO);
+        assert_true(r.core.failed);
+        assert_false(flight_answered(&r.flight));
+        rig_free(&r);
+    }
+}
+
 /* A commit after this would lose the batch that nobody spoke of. */
 static void test_flight_when_an_answer_lacks_a_batch_then_is_not(void **state) {
     (void)state;
@@ -103,6 +116,7 @@ static void test_flight_when_a_batch_is_refused_then_it_is_named(void **state) {
     assert_int_equal(answered(&r, (int32_t[]){0, 1}, (int16_t[]){0, NOT_LEADER}, 2, 0), SINK_ERR_IO);
     assert_non_null(strstr(r.core.link->message, "topic events: "));
     assert_int_equal(r.core.link->oversize.n_reports, 0);
+    assert_true(flight_answered(&r.flight)); /* ill, but answered */
     rig_free(&r);
 }
 
@@ -136,6 +150,7 @@ static void test_flight_when_an_answer_is_damaged_then_nothing_breaks(void **sta
         for (unsigned i = 0; i < 3; i++)
             damaged[(size_t)rand() % n] = (uint8_t)rand();
         answer a = {damaged, damaged + n, false};
+        r.parts[0].answered = r.parts[1].answered = false;
         sink_err err = flight_answer(&r.flight, &r.core, VERSION, &a);
         assert_true(err == SINK_OK || err == SINK_ERR_IO);
         oversize_forget(&r.core.link->oversize);
@@ -148,6 +163,7 @@ static void test_flight_when_an_answer_is_damaged_then_nothing_breaks(void **sta
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_flight_when_every_batch_is_taken_then_is_well),
+        cmocka_unit_test(test_flight_when_an_answer_has_one_batch_twice_then_is_not_well),
         cmocka_unit_test(test_flight_when_an_answer_lacks_a_batch_then_is_not),
         cmocka_unit_test(test_flight_when_a_batch_is_refused_then_it_is_named),
         cmocka_unit_test(test_flight_when_a_batch_is_too_large_then_its_rows_are_reported),
