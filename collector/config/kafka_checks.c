@@ -105,6 +105,21 @@ static bool names_of(const struct subject *s, const struct config_sink *sink, ka
                             collector ? collector : "", sink->name ? sink->name : "", ret_names);
 }
 
+static bool is_text(const char *a, const char *b) { return a && strcmp(a, b) == 0; }
+
+/* Events in it would hide the checkpoint's end. What a template makes of an event's name, the sink looks at.
+ */
+static void checkpoint_check(const struct subject *s) {
+    kafka_names ours;
+    if (!names_of(s, s->sink, &ours))
+        return;
+    static const char *const why = "is the checkpoint's topic, which has to be for itself";
+    if (is_text(s->sink->kafka.topic, ours.checkpoint_topic))
+        wrong(s, "kafka.topic", "kafka.checkpoint_topic", why);
+    if (is_text(s->sink->kafka.late_topic, ours.checkpoint_topic))
+        wrong(s, "kafka.late_topic", "kafka.checkpoint_topic", why);
+}
+
 /* Two sinks with one name would fence each other off, or hide each other's checkpoint; also where one of them
  * has it by default. */
 static void others_check(const struct subject *s, size_t index) {
@@ -141,5 +156,6 @@ void kafka_check(struct walk *walk, const struct option_table *table, size_t ind
     security_check(&s);
     settings_check(&s);
     headers_check(&s);
+    checkpoint_check(&s);
     others_check(&s, index);
 }

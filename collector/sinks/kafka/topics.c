@@ -95,9 +95,18 @@ static sink_err topic_create(topics *t, const char *name) {
     return err;
 }
 
+/* Events there would hide the checkpoint's end. Without a handle it is a refused topic. */
+static sink_err checkpoint_refuse(kafka_link *link, topic *ret_topic) {
+    link_say(link, "topic %s is the checkpoint's: no event may go there", link->names.checkpoint_topic);
+    *ret_topic = (topic){0};
+    return link->opt.refused_aside ? SINK_OK : SINK_ERR_IO;
+}
+
 static sink_err topic_open(topics *t, const route *r, wire_span name, topic *ret_topic) {
     char text[TOPIC_NAME_SIZE];
     topic_name_make(r->pattern, (const char *)name.data, name.n, text);
+    if (strcmp(text, t->link->names.checkpoint_topic) == 0)
+        return checkpoint_refuse(t->link, ret_topic);
     sink_err err = topic_create(t, text);
     if (err != SINK_OK)
         return err;
@@ -157,7 +166,9 @@ sink_err topics_get(topics *t, wire_span name, bool late, const topic **ret_topi
     sink_err err = topic_find(t, &t->routes[late], name, ret_topic);
     if (err != SINK_OK)
         return err;
-    if (link->refusals.n == 0 || !link->opt.refused_aside)
+    if (!(*ret_topic)->handle)
+        *ret_topic = NULL;
+    if (!*ret_topic || link->refusals.n == 0 || !link->opt.refused_aside)
         return SINK_OK;
     const char *topic_name = (*ret_topic)->handle->name;
     if (!refusals_has(&link->refusals, topic_name, base_mono_us()))

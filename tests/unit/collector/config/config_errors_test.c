@@ -135,6 +135,12 @@ static const struct fault faults[] = {
      "id: c1\n" TLS JOURNAL "sinks:\n- {name: f, type: kafka, kafka: {brokers: b, transactional_id: t}}\n"
      "- {name: g, type: kafka, kafka: {brokers: b, transactional_id: t}}\n",
      "f:6:46: sinks[1].kafka.transactional_id: another sink has this one\n"},
+    {"kafka's events among its checkpoints",
+     "id: c1\n" TLS JOURNAL
+     "sinks:\n- {name: f, type: kafka, kafka: {brokers: b, topic: t, checkpoint_topic: t}}\n"
+     "- {name: g, type: kafka, kafka: {brokers: b, late_topic: _wadi.checkpoint.c1-g}}\n",
+     "f:5:46: sinks[0].kafka.topic: is the checkpoint's topic, which has to be for itself\n"
+     "f:6:46: sinks[1].kafka.late_topic: is the checkpoint's topic, which has to be for itself\n"},
     {"kafka's names given and by default",
      "id: c1\n" TLS JOURNAL "sinks:\n- {name: f, type: kafka, kafka: {brokers: b, transactional_id: c1-g}}\n"
      "- {name: g, type: kafka, kafka: {brokers: b}}\n"

@@ -36,9 +36,31 @@ static void test_topics_when_there_are_very_many_names_then_each_has_its_own(voi
     kafka_link_free(link);
 }
 
+/* What a template makes of an event's name may be the checkpoint's topic. */
+static void test_topics_when_it_is_the_checkpoints_then_it_is_refused(void **state) {
+    (void)state;
+    kafka_link *link = mock_link_new("_wadi.checkpoint.{name}");
+    producer *p = mock_producer_open(link);
+    topics *t = topics_new(link, p);
+    const wire_span name = {(const uint8_t *)"c-s", 3};
+    const topic *found;
+    assert_string_equal(topic_of(t, "c-t"), "_wadi.checkpoint.c-t");
+    assert_int_equal(topics_get(t, name, false, &found), SINK_ERR_IO);
+    assert_non_null(strstr(link->message, "_wadi.checkpoint.c-s is the checkpoint's"));
+    link->opt.refused_aside = true;
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(topics_get(t, name, false, &found), SINK_OK);
+        assert_null(found);
+    }
+    topics_free(t);
+    producer_close(p);
+    kafka_link_free(link);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_topics_when_there_are_very_many_names_then_each_has_its_own),
+        cmocka_unit_test(test_topics_when_it_is_the_checkpoints_then_it_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
