@@ -233,6 +233,14 @@ static sink_err socket_connect(channel *c, const struct addrinfo *to, uint64_t d
     return problem == 0 ? SINK_OK : broken(c, strerror(problem));
 }
 
+/* One that swallows what is sent to it must not take the time of the others. */
+static uint64_t share_of(const channel *c, uint64_t deadline, const struct addrinfo *left) {
+    unsigned n = 0;
+    for (const struct addrinfo *at = left; at; at = at->ai_next)
+        n++;
+    return link_deadline_us(c->link, (uint32_t)link_left_ms(c->link, deadline, CONNECT_MS) / n);
+}
+
 /* The first address that answers. */
 static sink_err tcp_open(channel *c, const broker_address *to, uint64_t deadline) {
     char port[8];
@@ -243,7 +251,7 @@ static sink_err tcp_open(channel *c, const broker_address *to, uint64_t deadline
         return broken(c, gai_strerror(problem));
     sink_err err = SINK_ERR_IO;
     for (const struct addrinfo *at = all; at && err != SINK_OK; at = at->ai_next) {
-        err = socket_connect(c, at, deadline);
+        err = socket_connect(c, at, share_of(c, deadline, at));
         if (err != SINK_OK && c->fd >= 0) {
             close(c->fd);
             c->fd = -1;
