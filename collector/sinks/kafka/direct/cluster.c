@@ -177,15 +177,27 @@ static sink_err coordinator_find(cluster *c, bool *ret_unfit) {
     return err;
 }
 
+static void coordinator_drop(cluster *c) {
+    channel_close(c->coordinator);
+    c->coordinator = NULL;
+}
+
 /* What is open and still heard of, or else a new one. */
 static sink_err coordinator_get(cluster *c) {
     bool unfit = false;
-    if (c->coordinator && channel_stale(c->coordinator)) {
-        channel_close(c->coordinator);
-        c->coordinator = NULL;
-    }
+    if (c->coordinator && channel_stale(c->coordinator))
+        coordinator_drop(c);
     return c->coordinator ? SINK_OK
                           : channel_open(&c->setup, &c->coordinator_address, &c->coordinator, &unfit);
+}
+
+/* c->request. A connection on which an answer did not come is of no use: it would be read as the next one's.
+ */
+static sink_err coordinator_call(cluster *c, uint32_t most_ms, answer *ret_answer) {
+    sink_err err = channel_call(c->coordinator, &c->request, most_ms, ret_answer);
+    if (err != SINK_OK)
+        coordinator_drop(c);
+    return err;
 }
 
 const channel *cluster_coordinator(const cluster *c) { return c->coordinator; }
@@ -294,7 +306,7 @@ static sink_err topic_ask(cluster *c, const char *topic, topic_found *found) {
     frame_put_string(f, topic);
     frame_put_i8(f, 1); /* may be created, as for every producer */
     answer a;
-    sink_err err = channel_call(c->coordinator, f, CALL_MS, &a);
+    sink_err err = coordinator_call(c, CALL_MS, &a);
     if (err != SINK_OK)
         return err;
     answer_i32(&a); /* throttled */
@@ -373,15 +385,17 @@ static void places_put(frame *f, const cluster_place *places, size_t n) {
     frame_patch_i32(f, count_at, topics);
 }
 
-/* The answer's worst: an error that is a reason, before one that follows from it. */
-static int16_t added_read(answer *a, char ret_topic[TOPIC_NAME_SIZE]) {
+/* The answer's worst: an error that is a reason, before one that follows from it. *ret_n: how many are in. */
+static int16_t added_read(answer *a, char ret_topic[TOPIC_NAME_SIZE], size_t *ret_n) {
     int16_t worst = 0;
+    *ret_n = 0;
     answer_i32(a); /* throttled */
     for (int32_t topics = answer_count(a, 6); topics > 0; topics--) {
         answer_text topic = answer_string(a);
         for (int32_t left = answer_count(a, 6); left > 0; left--) {
             answer_i32(a);
             int16_t code = answer_i16(a);
+            *ret_n += code == 0 && !a->bad;
             if (code == 0 || (worst != 0 && worst != OPERATION_NOT_ATTEMPTED))
                 continue;
             worst = code;
@@ -403,12 +417,13 @@ sink_err cluster_add(cluster *c, const cluster_place *places, size_t n) {
         transaction_put(c, f);
         places_put(f, places, n);
         answer a;
-        err = channel_call(c->coordinator, f, CALL_MS, &a);
+        err = coordinator_call(c, CALL_MS, &a);
         if (err != SINK_OK)
             return err;
         char topic[TOPIC_NAME_SIZE] = "";
-        int16_t code = added_read(&a, topic);
-        if (a.bad)
+        size_t added;
+        int16_t code = added_read(&a, topic, &added);
+        if (a.bad || (code == 0 && added != n))
             return garbled(c, "partitions of a transaction");
         if (code == 0)
             return SINK_OK;
@@ -429,7 +444,7 @@ sink_err cluster_abort(cluster *c, uint32_t most_ms) {
         transaction_put(c, f);
         frame_put_i8(f, 0);
         answer a;
-        err = channel_call(c->coordinator, f, most_ms, &a);
+        err = coordinator_call(c, most_ms, &a);
         if (err != SINK_OK)
             return err;
         answer_i32(&a); /* throttled */
