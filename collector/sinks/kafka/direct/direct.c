@@ -148,10 +148,21 @@ static sink_err dirty_add_to_transaction(direct *d) {
     return err;
 }
 
+/* kafka.buffer is for what fills and what is under way: what one request needs more than is left waits until
+ * others have come back. */
+static sink_err flight_room(const direct *d, partition *const *all, size_t n) {
+    size_t needed = d->bytes, most = d->core->link->opt.buffer_bytes;
+    for (size_t i = 0; i < n; i++)
+        needed += record_batch_bytes_max(&all[i]->batch, d->pack);
+    return pipeline_room(d->pipeline, needed < most ? most - needed : 0);
+}
+
 /* One request with the batches of these, which have one leader. */
 static sink_err batches_send(direct *d, partition *const *all, size_t n) {
     flight *f;
-    sink_err err = pipeline_flight(d->pipeline, all[0]->leader, &f);
+    sink_err err = flight_room(d, all, n);
+    if (err == SINK_OK)
+        err = pipeline_flight(d->pipeline, all[0]->leader, &f);
     for (size_t i = 0; i < n && err == SINK_OK; i++) {
         err = flight_add(f, d->core, all[i], d->pack);
         all[i]->dirty = false;

@@ -197,23 +197,36 @@ static unsigned flights_most(const pipeline *p) {
     return n;
 }
 
+/* Until something has moved. */
+static sink_err some_wait(pipeline *p, uint64_t deadline) {
+    int slice = link_left_ms(p->core->link, deadline, SLICE_MS);
+    if (slice == 0) {
+        link_say(p->core->link, "no broker has taken the epoch's messages in time");
+        return SINK_ERR_IO;
+    }
+    sink_err err = any_wait(p, slice);
+    return err == SINK_OK ? pipeline_poll(p) : err;
+}
+
 /* Until at most so many are under way: on that leader, or, NULL, on each. */
 static sink_err flights_wait(pipeline *p, const leader *only, unsigned most, uint32_t most_ms) {
     uint64_t deadline = link_deadline_us(p->core->link, most_ms);
-    for (;;) {
-        if ((only ? only->n : flights_most(p)) <= most)
-            return SINK_OK;
-        int slice = link_left_ms(p->core->link, deadline, SLICE_MS);
-        if (slice == 0) {
-            link_say(p->core->link, "no broker has taken the epoch's messages in time");
-            return SINK_ERR_IO;
-        }
-        sink_err err = any_wait(p, slice);
-        if (err == SINK_OK)
-            err = pipeline_poll(p);
-        if (err != SINK_OK)
-            return err;
+    sink_err err = SINK_OK;
+    while (err == SINK_OK && (only ? only->n : flights_most(p)) > most)
+        err = some_wait(p, deadline);
+    return err;
+}
+
+sink_err pipeline_room(pipeline *p, size_t most) {
+    uint64_t deadline = link_deadline_us(p->core->link, WAIT_MS);
+    sink_err err = SINK_OK;
+    while (err == SINK_OK && p->bytes > most) {
+        pipeline_trim(p);
+        if (p->bytes <= most || flights_most(p) == 0)
+            break;
+        err = some_wait(p, deadline);
     }
+    return err;
 }
 
 sink_err pipeline_drain(pipeline *p, uint32_t most_ms) { return flights_wait(p, NULL, 0, most_ms); }

@@ -27,6 +27,9 @@ sink_err pipeline_drain(pipeline *p, uint32_t most_ms);
  * and there is no answer. Nothing is sent afterwards. */
 bool pipeline_settle(pipeline *p, uint32_t most_ms);
 
+/* Until requests hold at most so many bytes, or none is under way. */
+sink_err pipeline_room(pipeline *p, size_t most);
+
 /* The memory that requests hold, and giving back what those hold that are not under way. */
 size_t pipeline_bytes(const pipeline *p);
 void pipeline_trim(pipeline *p);
