@@ -278,10 +278,15 @@ static sink_err tls_open(channel *c, base_tls *tls, const char *host, uint64_t d
     }
 }
 
-static sink_err versions_agree(channel *c, frame *f, bool *ret_unfit) {
+/* All stages together have CONNECT_MS. */
+static sink_err opening_call(channel *c, frame *request, uint64_t deadline, answer *ret_answer) {
+    return channel_call(c, request, (uint32_t)link_left_ms(c->link, deadline, CONNECT_MS), ret_answer);
+}
+
+static sink_err versions_agree(channel *c, frame *f, uint64_t deadline, bool *ret_unfit) {
     channel_request(c, f, API_VERSIONS, 0);
     answer a;
-    sink_err err = channel_call(c, f, CONNECT_MS, &a);
+    sink_err err = opening_call(c, f, deadline, &a);
     if (err != SINK_OK)
         return err;
     int16_t problem = answer_i16(&a);
@@ -311,7 +316,7 @@ static sink_err refused(const channel *c, answer_text why, bool *ret_unfit) {
 }
 
 /* PLAIN, RFC 4616: nobody else's name, ours, the password. */
-static sink_err password_send(channel *c, frame *f, bool *ret_unfit) {
+static sink_err password_send(channel *c, frame *f, uint64_t deadline, bool *ret_unfit) {
     const kafka_options *opt = &c->link->opt;
     char text[2 * 1025 + 1];
     int n = snprintf(text, sizeof text, "%c%s%c%s", '\0', opt->sasl_username, '\0', opt->sasl_password);
@@ -319,7 +324,7 @@ static sink_err password_send(channel *c, frame *f, bool *ret_unfit) {
     channel_request(c, f, API_SASL_AUTHENTICATE, version);
     frame_put_bytes(f, text, (size_t)n);
     answer a;
-    sink_err err = channel_call(c, f, CONNECT_MS, &a);
+    sink_err err = opening_call(c, f, deadline, &a);
     memset(text, 0, sizeof text);
     if (err != SINK_OK)
         return err;
@@ -334,16 +339,16 @@ static sink_err password_send(channel *c, frame *f, bool *ret_unfit) {
     return SINK_OK;
 }
 
-static sink_err sasl_open(channel *c, frame *f, bool *ret_unfit) {
+static sink_err sasl_open(channel *c, frame *f, uint64_t deadline, bool *ret_unfit) {
     channel_request(c, f, API_SASL_HANDSHAKE, 1);
     frame_put_string(f, "PLAIN");
     answer a;
-    sink_err err = channel_call(c, f, CONNECT_MS, &a);
+    sink_err err = opening_call(c, f, deadline, &a);
     if (err != SINK_OK)
         return err;
     if (answer_i16(&a) != 0)
         return refused(c, (answer_text){"no PLAIN", 8}, ret_unfit);
-    return password_send(c, f, ret_unfit);
+    return password_send(c, f, deadline, ret_unfit);
 }
 
 sink_err channel_open(const channel_setup *setup, const broker_address *to, channel **ret_channel,
@@ -359,9 +364,9 @@ sink_err channel_open(const channel_setup *setup, const broker_address *to, chan
     if (err == SINK_OK && setup->tls)
         err = tls_open(c, setup->tls, to->host, deadline, ret_unfit);
     if (err == SINK_OK)
-        err = versions_agree(c, &f, ret_unfit);
+        err = versions_agree(c, &f, deadline, ret_unfit);
     if (err == SINK_OK && setup->link->opt.sasl_mechanism)
-        err = sasl_open(c, &f, ret_unfit);
+        err = sasl_open(c, &f, deadline, ret_unfit);
     frame_fini(&f);
     if (err == SINK_OK)
         *ret_channel = c;

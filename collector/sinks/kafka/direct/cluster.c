@@ -9,8 +9,9 @@
 
 #define CALL_MS 30000u
 #define BROKERS_MS 10000u
-#define RETRY_MS 5  /* while the coordinator completes the transaction before: a few of these */
-#define LOOK_MS 100 /* for a topic or a leader */
+#define METADATA_MS 5000u /* of these; between two questions a stop is seen */
+#define RETRY_MS 5        /* while the coordinator completes the transaction before: a few of these */
+#define LOOK_MS 100       /* for a topic or a leader */
 #define RETRIES_MS 60000u
 #define OPERATION_NOT_ATTEMPTED 55 /* since another partition of the request was refused */
 #define UNKNOWN_NODE (-1)
@@ -104,8 +105,11 @@ static sink_err node_note(cluster *c, int32_t id, const char *host, size_t host_
 static sink_err nodes_learn(cluster *c) {
     const struct rd_kafka_metadata *known;
     uint64_t deadline = link_deadline_us(c->core->link, BROKERS_MS);
-    rd_kafka_resp_err_t code =
-        rd_kafka_metadata(c->core->rk, 0, NULL, &known, link_left_ms(c->core->link, deadline, BROKERS_MS));
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TRANSPORT;
+    int slice;
+    while (code != RD_KAFKA_RESP_ERR_NO_ERROR &&
+           (slice = link_left_ms(c->core->link, deadline, METADATA_MS)) > 0)
+        code = rd_kafka_metadata(c->core->rk, 0, NULL, &known, slice);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         return refused(c, "cannot ask for the brokers", (int16_t)code);
     sink_err err = SINK_OK;
