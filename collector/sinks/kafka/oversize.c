@@ -5,20 +5,17 @@
 
 void oversize_fini(oversize *o) {
     free(o->rows);
-    free(o->reports);
     *o = (oversize){0};
+}
+
+static void reports_forget(oversize *o) {
+    o->refused = o->largest = 0;
+    o->found = false;
 }
 
 void oversize_forget(oversize *o) {
     o->n = 0;
-    o->n_reports = 0;
-}
-
-void oversize_take(oversize *o, uint64_t row, size_t bytes) {
-    if (!o->reports)
-        o->reports = calloc(OVERSIZE_ROWS_MAX, sizeof *o->reports);
-    if (o->reports && o->n_reports < OVERSIZE_ROWS_MAX)
-        o->reports[o->n_reports++] = (oversize_report){row, bytes};
+    reports_forget(o);
 }
 
 /* Where the row is, or belongs. */
@@ -52,24 +49,29 @@ static void row_add(oversize *o, uint64_t row) {
     o->n++;
 }
 
+void oversize_take(oversize *o, uint64_t row, size_t bytes, bool alone) {
+    if (alone) {
+        row_add(o, row);
+        o->found = true;
+        return;
+    }
+    o->refused++;
+    o->largest = bytes > o->largest ? bytes : o->largest;
+}
+
 /* So small that the largest message is alone next time, but not by more than the eighth: small messages are
- * slow in small batches. */
+ * slow in small batches. In the end each is alone. */
 static size_t batch_smaller(size_t batch_bytes, size_t largest) {
-    size_t least = batch_bytes / 8 > OVERSIZE_BATCH_LEAST ? batch_bytes / 8 : OVERSIZE_BATCH_LEAST;
-    return largest > least ? largest : least;
+    size_t least = batch_bytes / 8;
+    if (batch_bytes > OVERSIZE_BATCH_LEAST && least < OVERSIZE_BATCH_LEAST)
+        least = OVERSIZE_BATCH_LEAST;
+    size_t smaller = largest > least ? largest : least;
+    smaller = smaller < batch_bytes ? smaller : batch_bytes - 1;
+    return smaller > 0 ? smaller : 1;
 }
 
 void oversize_learn(oversize *o) {
-    bool found = false;
-    size_t largest = 0;
-    for (size_t i = 0; i < o->n_reports; i++) {
-        largest = o->reports[i].bytes > largest ? o->reports[i].bytes : largest;
-        if (o->reports[i].bytes >= o->batch_bytes || o->batch_bytes <= OVERSIZE_BATCH_LEAST) {
-            row_add(o, o->reports[i].row);
-            found = true;
-        }
-    }
-    if (o->n_reports > 0 && !found)
-        o->batch_bytes = batch_smaller(o->batch_bytes, largest);
-    o->n_reports = 0;
+    if (o->refused > 0 && !o->found)
+        o->batch_bytes = batch_smaller(o->batch_bytes, o->largest);
+    reports_forget(o);
 }

@@ -1,7 +1,7 @@
 /* oversize: what a sink learns when a broker finds a batch of messages too large. The broker says so of all
  * messages of the batch, and the limit is not known: it is the topic's, and on what the batch is compressed
- * to. A message as large as a batch may be was alone in its batch, so it is the one; where there is none,
- * batches become smaller, and the epoch is tried again. Pure; one thread. */
+ * to. A message that was alone in its batch is the one; where there is none, batches become smaller, and the
+ * epoch is tried again. Pure; one thread. */
 #ifndef SINKS_KAFKA_OVERSIZE_H
 #define SINKS_KAFKA_OVERSIZE_H
 
@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define OVERSIZE_BATCH_LEAST 16384u /* no topic has a lower limit than that */
+#define OVERSIZE_BATCH_LEAST 16384u /* few topics have a lower limit: batches stop here on their way down */
 #define OVERSIZE_ROWS_MAX 65536u
 
 typedef struct oversize_report {
@@ -21,8 +21,9 @@ typedef struct oversize {
     size_t batch_bytes; /* what a batch may hold; set before the first report */
     uint64_t *rows;     /* malloc: ascending, those that no broker takes */
     size_t n;
-    oversize_report *reports; /* malloc: of this transaction */
-    size_t n_reports;
+    size_t refused; /* batches of several messages, in this transaction */
+    size_t largest; /* of their messages, bytes */
+    bool found;     /* a row, in this transaction */
 } oversize;
 
 /* Which row of the journal it is: of the entry at `position` the item `index`, and of that row `which`. */
@@ -31,8 +32,9 @@ static inline uint64_t oversize_row(uint64_t position, uint32_t index, unsigned 
     return position << (OVERSIZE_INDEX_BITS + 1u) | (uint64_t)index << 1 | which;
 }
 
-/* A broker found the batch of this message too large. What there is no memory for will be reported again. */
-void oversize_take(oversize *o, uint64_t row, size_t bytes);
+/* A broker found the batch of this message too large, in which it was alone or not. What there is no memory
+ * for will be reported again. */
+void oversize_take(oversize *o, uint64_t row, size_t bytes, bool alone);
 /* The transaction is over: makes of its reports what the next one does differently. */
 void oversize_learn(oversize *o);
 /* Whether the row is to be set aside. */

@@ -85,5 +85,7 @@ typedef struct plane {
 
 /* A topic's refusal, that is no error that time heals. */
 bool plane_is_refusal(rd_kafka_resp_err_t err);
+/* A batch is above what the topic takes, or above its segments. */
+bool plane_is_too_large(rd_kafka_resp_err_t err);
 
 #endif

@@ -19,6 +19,10 @@ bool plane_is_refusal(rd_kafka_resp_err_t err) {
            err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || err == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION;
 }
 
+bool plane_is_too_large(rd_kafka_resp_err_t err) {
+    return err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || err == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE;
+}
+
 /* ---- a message ---------------------------------------------------------------------------------------- */
 
 /* For librdkafka, which copies it. */

@@ -39,8 +39,9 @@ static void report_take(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaqu
         p->core.adrift = true;
     if (!m->err || m->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE || m->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
         return;
-    if (m->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && id != 0)
-        oversize_take(&link->oversize, id, m->len + m->key_len);
+    size_t bytes = m->len + m->key_len;
+    if (plane_is_too_large(m->err) && id != 0) /* librdkafka adds none to a message as large as a batch */
+        oversize_take(&link->oversize, id, bytes, bytes >= link->oversize.batch_bytes);
     if (plane_is_refusal(m->err) && id != 0)
         refusals_add(&link->refusals, rd_kafka_topic_name(m->rkt), base_mono_us());
     if (!p->core.failed)

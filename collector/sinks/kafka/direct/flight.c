@@ -104,7 +104,7 @@ sink_err flight_end(flight *f) {
 static void too_large(const flight *f, const producer_core *core, const flight_part *part) {
     for (size_t i = 0; i < part->rows; i++) {
         const oversize_report *r = &f->rows[part->first_row + i];
-        oversize_take(&core->link->oversize, r->row, r->bytes);
+        oversize_take(&core->link->oversize, r->row, r->bytes, part->rows == 1);
     }
 }
 
@@ -134,7 +134,7 @@ static sink_err part_answer(flight_part *part, const flight *f, producer_core *c
     part->answered = true;
     if (code == 0)
         return SINK_OK;
-    if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+    if (plane_is_too_large((rd_kafka_resp_err_t)code))
         too_large(f, core, part);
     return cluster_refusal(core, part->partition->topic->base.name, code);
 }
