@@ -13,7 +13,6 @@
 #define RETRY_MS 5        /* while the coordinator completes the transaction before: a few of these */
 #define LOOK_MS 100       /* for a topic or a leader */
 #define RETRIES_MS 60000u
-#define OPERATION_NOT_ATTEMPTED 55 /* since another partition of the request was refused */
 #define UNKNOWN_NODE (-1)
 
 typedef struct node {
@@ -367,48 +366,6 @@ static void transaction_put(const cluster *c, frame *f) {
     frame_put_i16(f, c->core->epoch);
 }
 
-/* How many of them are of the first one's topic. */
-static size_t topic_run(const cluster_place *places, size_t n) {
-    size_t i = 1;
-    while (i < n && strcmp(places[i].topic, places[0].topic) == 0)
-        i++;
-    return i;
-}
-
-static void places_put(frame *f, const cluster_place *places, size_t n) {
-    size_t count_at = f->n;
-    int32_t topics = 0;
-    frame_put_i32(f, 0);
-    for (size_t i = 0, run; i < n; i += run, topics++) {
-        run = topic_run(places + i, n - i);
-        frame_put_string(f, places[i].topic);
-        frame_put_i32(f, (int32_t)run);
-        for (size_t j = 0; j < run; j++)
-            frame_put_i32(f, places[i + j].partition);
-    }
-    frame_patch_i32(f, count_at, topics);
-}
-
-/* The answer's worst: an error that is a reason, before one that follows from it. *ret_n: how many are in. */
-static int16_t added_read(answer *a, char ret_topic[TOPIC_NAME_SIZE], size_t *ret_n) {
-    int16_t worst = 0;
-    *ret_n = 0;
-    answer_i32(a); /* throttled */
-    for (int32_t topics = answer_count(a, 6); topics > 0; topics--) {
-        answer_text topic = answer_string(a);
-        for (int32_t left = answer_count(a, 6); left > 0; left--) {
-            answer_i32(a);
-            int16_t code = answer_i16(a);
-            *ret_n += code == 0 && !a->bad;
-            if (code == 0 || (worst != 0 && worst != OPERATION_NOT_ATTEMPTED))
-                continue;
-            worst = code;
-            snprintf(ret_topic, TOPIC_NAME_SIZE, "%.*s", (int)topic.n, topic.data ? topic.data : "");
-        }
-    }
-    return worst;
-}
-
 sink_err cluster_add(cluster *c, const cluster_place *places, size_t n) {
     uint64_t deadline = link_deadline_us(c->core->link, RETRIES_MS);
     for (;;) {
@@ -426,7 +383,7 @@ sink_err cluster_add(cluster *c, const cluster_place *places, size_t n) {
             return err;
         char topic[TOPIC_NAME_SIZE] = "";
         size_t added;
-        int16_t code = added_read(&a, topic, &added);
+        int16_t code = places_added(&a, topic, &added);
         if (a.bad || (code == 0 && added != n))
             return garbled(c, "partitions of a transaction");
         if (code == 0)

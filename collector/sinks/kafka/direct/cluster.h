@@ -6,6 +6,7 @@
 
 #include "channel.h"
 #include "kafka/plane.h"
+#include "places.h"
 
 typedef struct cluster cluster;
 
@@ -22,12 +23,6 @@ sink_err cluster_connect(cluster *c, int32_t node, channel **ret_channel);
 /* The leader of each partition, malloc'ed, the caller's. Waits for a topic that is not there as long as
  * librdkafka is told to; a broker may create it. */
 sink_err cluster_topic(cluster *c, const char *topic, int32_t **ret_leaders, int32_t *ret_n);
-
-/* A partition of the transaction. */
-typedef struct cluster_place {
-    const char *topic;
-    int32_t partition;
-} cluster_place;
 
 /* Before anything is written to them; those of one topic are neighbours. */
 sink_err cluster_add(cluster *c, const cluster_place *places, size_t n);
