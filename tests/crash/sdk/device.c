@@ -216,6 +216,10 @@ static void ledger_check(const wadi_stats *s) {
                     (unsigned long long)scene_now->next_seq - 1);
 }
 
+static uint32_t patience_ms(const device_plan *plan) {
+    return plan->deliver_ms != 0 ? plan->deliver_ms : DELIVER_MS;
+}
+
 /* A store that had no room opens without its ring's content, which comes once something was delivered. */
 static bool all_deliver(const device_plan *plan) {
     wadi_err err = WADI_ERR_TIMEOUT;
@@ -223,7 +227,7 @@ static bool all_deliver(const device_plan *plan) {
         wadi *w = NULL;
         err = device_open(plan, true, &w);
         if (err == WADI_OK)
-            err = wadi_close(w, DELIVER_MS);
+            err = wadi_close(w, patience_ms(plan));
     }
     return err == WADI_OK;
 }
@@ -241,7 +245,7 @@ bool device_audit(const device_plan *plan) {
         scene_wrong("it does not open again");
     else
         ledger_check(&stats);
-    if (w != NULL && wadi_close(w, DELIVER_MS) != WADI_OK)
+    if (w != NULL && wadi_close(w, patience_ms(plan)) != WADI_OK)
         scene_wrong("it does not close");
     numbers_check();
     if (scene_now->wrong[0] != '\0')

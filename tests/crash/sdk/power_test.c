@@ -145,8 +145,12 @@ typedef enum outcome { CUTS_GOOD, CUTS_WRONG, CUTS_FAILED } outcome; /* failed: 
 /* More than `cuts`, as long as nothing was promised: then there is nothing to find. */
 static outcome cuts_run(disk *d, uint32_t cuts, uint64_t seed) {
     static const char *const names[] = {"good", "WRONG: ", "FAILED "};
-    const device_plan plan = {
-        .dir = d->store, .disk_bytes_max = 1 << 20, .events_max = ROUND_EVENTS_MAX, .stays = true};
+    const device_plan plan = {.dir = d->store,
+                              .disk_bytes_max = 1 << 20,
+                              .events_max = ROUND_EVENTS_MAX,
+                              .stays = true,
+                              .deliver_ms =
+                                  io_before == NULL ? 0 : 2000}; /* without syncs it may never deliver */
     sim_random chance = {seed};
     bool runs = scene_init(seed);
     uint32_t i = 0;

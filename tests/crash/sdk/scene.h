@@ -66,6 +66,7 @@ typedef struct device_plan {
     uint32_t flush_ms;   /* 0: 10 */
     uint32_t events_max; /* of a round */
     bool stays;          /* at the end it waits for its death; else it may also close, and exits */
+    uint32_t deliver_ms; /* patience of an audit; 0: a minute */
 } device_plan;
 
 /* Lets a random moment of the last round come: of the time since its first event (or two seconds without one)

@@ -39,10 +39,15 @@ typedef struct test {
     uint64_t promised; /* in the states audited */
 } test;
 
+static uint32_t deliver_ms; /* what was stored without syncs may never be delivered: then it is soon said */
+
 static device_plan plan_of(char store[WORKPLACE_BYTES + 64], const char *disk) {
     snprintf(store, WORKPLACE_BYTES + 64, "%s/store", disk);
-    return (device_plan){
-        .dir = store, .disk_bytes_max = 1 << 20, .events_max = ROUND_EVENTS_MAX, .stays = true};
+    return (device_plan){.dir = store,
+                         .disk_bytes_max = 1 << 20,
+                         .events_max = ROUND_EVENTS_MAX,
+                         .stays = true,
+                         .deliver_ms = deliver_ms};
 }
 
 static bool disk_new(test *t, char out[WORKPLACE_BYTES + 32]) {
@@ -164,6 +169,7 @@ int main(int argc, char **argv) {
     uint32_t states = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : STATES;
     uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : (uint64_t)time(NULL);
     test t = {.syncs = argc < 4, .chance = {seed}};
+    deliver_ms = t.syncs ? 0 : 2000;
     bool good = scene_init(seed) && workplace_make(t.work) && disk_new(&t, t.disk);
     /* More, as long as nothing was promised: then there is nothing to find. */
     while (good && (t.audits < states || (t.promised == 0 && t.audits < states + STATES_MORE_MAX)) &&
