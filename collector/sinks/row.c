@@ -48,7 +48,3 @@ wire_span row_name(const row *r) {
     wire_props props;
     return wire_props_begin(&props, &r->view);
 }
-
-wire_span row_key(const row *r, const wire_prop_view *prop) {
-    return prop->key_id != 0 ? definition_text(r->body, prop->key_id) : prop->key;
-}

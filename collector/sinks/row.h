@@ -63,8 +63,6 @@ static inline unsigned rows_of(const order_event *event, bool late, row ret_rows
 
 /* "_wadi.gap", "_wadi.dropped", or the event's name, not terminated; lives as long as the body. */
 wire_span row_name(const row *r);
-/* The key of one of its properties, by definition or inline. */
-wire_span row_key(const row *r, const wire_prop_view *prop);
 
 /* What tells a row of a file from the next. */
 typedef enum row_framing {

@@ -68,21 +68,6 @@ static void assert_failed(MDB_env *env, const char *text) {
             return BASE_LMDB_CORRUPT;           \
     } while (0)
 
-const char *base_lmdb_strerror(base_lmdb_err err) {
-    static const char *const texts[] = {
-        [BASE_LMDB_OK] = "ok",
-        [BASE_LMDB_FULL] = "the database is full",
-        [BASE_LMDB_NO_SPACE] = "no space left on the file system",
-        [BASE_LMDB_IO] = "the disk failed",
-        [BASE_LMDB_CORRUPT] = "the database is damaged, or made by another kind of machine",
-        [BASE_LMDB_MEMORY] = "out of memory",
-        [BASE_LMDB_PERMISSION] = "permission denied",
-        [BASE_LMDB_SYSTEM] = "the system refused",
-        [BASE_LMDB_GIVEN_UP] = "the disk failed before",
-    };
-    return (size_t)err < sizeof texts / sizeof texts[0] ? texts[err] : "unknown";
-}
-
 /* LMDB reports a short write as EIO: of a full file system, or at the process's limit of file sizes. */
 static bool space_is_out(base_lmdb *self) {
     int fd = -1;

@@ -32,8 +32,6 @@ typedef enum base_lmdb_err {
                            again. That transaction may count, or not */
 } base_lmdb_err;
 
-const char *base_lmdb_strerror(base_lmdb_err err);
-
 typedef struct base_lmdb base_lmdb;
 typedef struct base_lmdb_txn base_lmdb_txn;
 typedef struct base_lmdb_cursor base_lmdb_cursor;

@@ -63,7 +63,7 @@ wadi_err wdi_thread_report(wadi *w) {
     stats.store_error = (uint64_t)w->store_error;
     stats.ring_lost = w->ring_lost + w->tracker.ring.damaged_bytes;
     stats.accepted = w->drained.events;
-    if (w->begun && w->store_error != WADI_ERR_IO)
+    if (w->begun)
         numbers_note(w);
     wdi_progress_set(&w->progress, wdi_store_ring_pos(w->store), w->owed_ticket,
                      wdi_store_dropped_log(w->store), &stats);
