@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "diag.h"
@@ -267,6 +268,10 @@ journal_err journal_pages_check(const char *dir) {
     int fd = file_open(dir);
     if (fd < 0)
         return JOURNAL_OK; /* there is none yet; of another fault LMDB will tell */
+    struct stat file;
+    if (fstat(fd, &file) == 0) /* nothing answers until it is done: a large one takes its time */
+        diag_info("checking the journal's pages", DIAG_STR("dir", dir),
+                  DIAG_UINT("bytes", (uint64_t)file.st_size));
     lmdb_check_result result = lmdb_check(fd, NULL, &report);
     close(fd);
     switch (result) {

@@ -103,6 +103,7 @@ class VerifyTest(unittest.TestCase):
         self.mdb.write_bytes(self.good[:len(self.good) // 2])
         self.assertRegex(self.verdict(DAMAGED), r"page \d+: the file ends before its last page")
         self.assertEqual(self.start(), 1)
+        self.assertIn("checking the journal's pages", self.log())
         self.assertIn("--verify-journal", self.log())
 
     def damage(self, chance):
