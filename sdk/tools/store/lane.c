@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 #include "sdk/src/core/installation.h"
 
 #define STAT_BLOCK_BYTES 512u
+#define PID_NAMESPACE_FIRST 0xEFFFFFFCu /* PROC_PID_INIT_INO of Linux */
 
 void lane_complain(const lane *l, const char *format, ...) {
     va_list args;
@@ -98,26 +100,46 @@ void store_dir_close(store_dir *dir) {
 
 /* ---- the lock ----------------------------------------------------------------------------------- */
 
-/* To try the lock would be to take it for a moment, in which the application that wants it is turned away. So
- * the kernel's list is read. It names the file by its number only on some file systems, so the number has to
- * do: a file elsewhere that has the same one makes a free lane look held, which is the harmless side. */
+/* Whether the kernel's list of locks has everybody's: it leaves out those of processes that the reader cannot
+ * see. The first namespace of a kernel has a number of its own. */
+static bool lock_list_is_whole(void) {
+    struct stat st;
+    return stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == PID_NAMESPACE_FIRST;
+}
+
+/* It names the file by its number only on some file systems, so the number has to do: a file elsewhere that
+ * has the same one makes a free lane look held, which is the harmless side. */
+static bool lock_is_listed(const struct stat *st, bool *ret_read) {
+    char line[256];
+    bool listed = false;
+    FILE *locks = fopen("/proc/locks", "re");
+    *ret_read = locks != NULL;
+    while (locks != NULL && !listed && fgets(line, sizeof line, locks) != NULL) {
+        uint64_t inode = 0;
+        listed = sscanf(line, "%*u: FLOCK %*s %*s %*d %*x:%*x:%" SCNu64, &inode) == 1 &&
+                 inode == (uint64_t)st->st_ino;
+    }
+    if (locks != NULL)
+        (void)fclose(locks);
+    return listed;
+}
+
+static bool lock_is_refused(const char *path) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    bool refused = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    if (fd >= 0)
+        close(fd);
+    return refused;
+}
+
+/* To try the lock is to take it for a moment, in which an application that wants it takes another lane. So
+ * the list is asked, and the lock only where that does not tell: in a container. */
 static bool lock_is_held(const char *path) {
     struct stat st;
-    char line[256];
-    bool held = false;
-    FILE *locks = fopen("/proc/locks", "re");
-    if (locks == NULL || stat(path, &st) != 0) {
-        if (locks != NULL)
-            (void)fclose(locks);
+    bool read = false;
+    if (stat(path, &st) != 0)
         return false;
-    }
-    while (!held && fgets(line, sizeof line, locks) != NULL) {
-        uint64_t inode = 0;
-        held = sscanf(line, "%*u: FLOCK %*s %*s %*d %*x:%*x:%" SCNu64, &inode) == 1 &&
-               inode == (uint64_t)st.st_ino;
-    }
-    (void)fclose(locks);
-    return held;
+    return lock_is_listed(&st, &read) || ((!read || !lock_list_is_whole()) && lock_is_refused(path));
 }
 
 /* ---- copies ------------------------------------------------------------------------------------- */

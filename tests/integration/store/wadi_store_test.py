@@ -151,6 +151,18 @@ class Held(StoreTest):
         self.assertEqual(len(self.events()), n)
         self.assertFalse(self.stat()["lanes"][0]["held"])
 
+    @unittest.skipUnless(os.geteuid() == 0, "only root may make a PID namespace")
+    def test_a_held_lane_is_known_in_a_container_too(self):
+        process = self.writer()
+        waiting.eventually(lambda: os.path.exists(self.mdb), "a store", DEADLINE_S)
+        around = ["unshare", "--pid", "--fork", "--mount-proc", WADI_STORE, "stat", "--json", self.dir]
+        for held in (True, False):
+            (lane,) = json.loads(subprocess.run(around, stdout=subprocess.PIPE, check=True, timeout=DEADLINE_S).stdout)["lanes"]
+            self.assertEqual(lane["held"], held)
+            process.stdin.close()
+            process.wait(DEADLINE_S)
+        process.stdin = open(os.devnull, "rb")
+
     def test_what_a_killed_process_left_in_its_ring(self):
         self.send(5)
         process = self.writer("--flush-ms", "3600000", "--wait", "none")
