@@ -12,12 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STEP_TURNS_MAX 16      /* batches of one call, for the loop to see to its other duties */
-#define UNSETTLED_TURNS_MAX 8  /* answers in a row that neither settle nor wait: more look like a loop */
-#define WAIT_LONG_US 10000000u /* noted in the store, and no use for wadi_close to sit out */
-#define DISK_PART 8            /* of disk_bytes_max is the largest batch */
-#define CLOCK_AGE_US_MAX 500u  /* of the clocks in a batch, for want of which it is made again */
-#define KICK_GRACE_US 300000u  /* what a device that was offline gives to its last attempt */
+#define STEP_TURNS_MAX 16       /* batches of one call, for the loop to see to its other duties */
+#define UNSETTLED_TURNS_MAX 8   /* answers in a row that neither settle nor wait: more look like a loop */
+#define WAIT_LONG_US 10000000u  /* noted in the store, and no use for wadi_close to sit out */
+#define DISK_PART 8             /* of disk_bytes_max is the largest batch */
+#define CLOCK_AGE_US_MAX 20000u /* of a batch's clocks: older by a slow disk, it is made again */
+#define KICK_GRACE_US 300000u   /* what a device that was offline gives to its last attempt */
 
 typedef enum phase { PHASE_IDLE, PHASE_CONNECTING, PHASE_EXCHANGING, PHASE_WAITING } phase;
 
